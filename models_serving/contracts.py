@@ -1,0 +1,135 @@
+"""Words that both sides of the boundary share: plain frozen values, no Django, no torch.
+
+A caller sends a `GenerationRequest` to an `Endpoint` and receives events: any number of `Chunk`, then exactly one
+`Finished` or `Failed`. Times are seconds on the client's monotonic clock, measured from the moment of asking.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length", "cancelled", "deadline", "error"]
+FailureKind = Literal[
+    "refused",  # the endpoint cannot honour the request; asking again is useless
+    "unreachable",  # no connection
+    "busy",  # the endpoint said: later
+    "timeout",  # a phase took too long
+    "broken",  # the stream ended or was malformed in the middle
+    "empty",  # the answer had no visible text
+    "too_long",  # more text than the caller allows
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. `None` means: not sent, the model's own default holds."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    max_tokens: int | None = None
+    min_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+    def sent(self) -> dict[str, Any]:
+        """Only what is set, by its name in the OpenAI chat API (with the common extensions)."""
+        named = {name: getattr(self, name) for name in self.__slots__ if name != "stop"}
+        given = {name: value for name, value in named.items() if value is not None}
+        return given | ({"stop": list(self.stop)} if self.stop else {})
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """Seconds that each phase may take, and the number of characters that an answer may have."""
+
+    connect: float = 3.0
+    first_token: float = 30.0
+    between_tokens: float = 30.0
+    total: float = 180.0
+    max_chars: int = 40_000
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """What is asked of a model. `model` is the name that the endpoint knows it by."""
+
+    model: str
+    messages: tuple[Message, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    limits: TimeLimits = field(default_factory=TimeLimits)
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a model answers: the backend's name, its address and options, and the names of the sampling parameters
+    that it honours (`None`: unknown, all are sent). The key is read from `api_key_env` when it is used."""
+
+    backend: str
+    url: str = ""
+    api_key_env: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    supported: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of text as it is made: whole characters, never empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts as the endpoint reported them; `None` where it did not."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds from the moment of asking."""
+
+    first_token: float | None
+    finished: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of an answer. `sent` is the exact body that went out, `report` what the server said of itself."""
+
+    text: str
+    finish_reason: FinishReason
+    usage: Usage
+    timings: Timings
+    sent: Mapping[str, Any]
+    report: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An answer that did not come to its end. `text` is what had arrived; `error` names no secret."""
+
+    kind: FailureKind
+    error: str
+    text: str
+    timings: Timings
+    sent: Mapping[str, Any]
+
+
+Event = Chunk | Finished | Failed
