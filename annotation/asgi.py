@@ -1,0 +1,8 @@
+"""The web process: `uvicorn annotation.asgi:application`."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotation.settings")
+application = get_asgi_application()

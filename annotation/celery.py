@@ -1,0 +1,10 @@
+"""The job process: `celery -A annotation worker`. Every job is a database row first; a message carries its id."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotation.settings")
+app = Celery("annotation")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

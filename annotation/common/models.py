@@ -1,0 +1,39 @@
+"""Base models without domain words."""
+
+from typing import Any, NoReturn
+
+from django.db import models
+
+
+class AppendOnlyError(RuntimeError):
+    """Somebody tried to change or delete a row that is only ever added."""
+
+
+class AppendOnlyQuerySet(models.QuerySet[Any]):
+    """Refuses bulk changes; `erase` is the one door for withdrawals and retention."""
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise AppendOnlyError(f"{self.model.__name__} rows are never changed")
+
+    def delete(self) -> NoReturn:
+        raise AppendOnlyError(f"{self.model.__name__} rows are never deleted")
+
+    def erase(self) -> None:
+        super().delete()
+
+
+class AppendOnly(models.Model):
+    """Rows that are only ever added."""
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnlyError(f"{type(self).__name__} rows are never changed")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnlyError(f"{type(self).__name__} rows are never deleted")

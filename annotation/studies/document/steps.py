@@ -1,0 +1,155 @@
+"""Steps: the stages of a study, one class per kind. `kind` and `name` may be written as `- consent: survey-1`."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from annotation.studies.questions.base import Strict
+from annotation.studies.texts import Text
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,79}$")]
+
+
+class ConsentStep(Strict):
+    """Shows a consent text (by its version) with statements to tick."""
+
+    kind: Literal["consent"]
+    name: Name
+    title: Text | None = None
+    minutes: float = Field(default=1, ge=0)
+
+
+class Page(Strict):
+    """Questions that are shown together."""
+
+    title: Text | None = None
+    intro: Text | None = None
+    questions: tuple[str, ...] = Field(min_length=1)
+
+
+def _page(value: object) -> object:
+    return {"questions": value} if isinstance(value, list | tuple) else value
+
+
+class QuestionnaireStep(Strict):
+    """Pages of questions about the person."""
+
+    kind: Literal["questionnaire"]
+    name: Name
+    title: Text | None = None
+    pages: tuple[Annotated[Page, BeforeValidator(_page)], ...] = Field(min_length=1)
+    back: bool = Field(default=True, description="Earlier pages of this step can be opened again.")
+    minutes: float = Field(default=5, ge=0)
+
+
+class CandidateRecipe(Strict):
+    """How the candidates of a turn are made. distinct_models: k different entries of the pool; same_model: k samples
+    of the model that was chosen before."""
+
+    recipe: Literal["distinct_models", "same_model"]
+    k: int = Field(ge=1, le=12)
+
+
+class ConversationType(Strict):
+    """A kind of talk that the person can choose. `each`: how many of it are asked for."""
+
+    label: Text | None = None
+    text: Text
+    each: int | None = Field(default=None, ge=0)
+
+
+class TurnRules(Strict):
+    """How the candidates of a turn come about, are shown, and are judged."""
+
+    candidates: CandidateRecipe
+    protocol: str
+    reveal: Literal["free", "in_step", "together"] = "free"
+    hold: float = Field(default=10, ge=0, description="in_step: seconds to wait until all have a first token.")
+    pace: float = Field(default=30, gt=0, description="in_step: pieces of text per second and candidate.")
+
+
+class LaterTurns(TurnRules):
+    """Turns after the opening, with their limits: `max` none means no limit."""
+
+    min: int = Field(default=1, ge=1, description="Turns, the opening included, before the talk can be finished.")
+    advised_max: int | None = None
+    max: int | None = None
+
+    @model_validator(mode="after")
+    def _limits_fit(self) -> "LaterTurns":
+        if self.max is not None and self.max < self.min:
+            raise ValueError(f"max {self.max} must not be below min {self.min}")
+        return self
+
+
+class AfterBlock(Strict):
+    """Questions after a talk: about its opening exchange (shown again), or about the whole."""
+
+    name: Name
+    title: Text | None = None
+    about: Literal["opening", "conversation"] = "conversation"
+    questions: tuple[str, ...] = Field(min_length=1)
+
+
+class ConversationsStep(Strict):
+    """Live talks with hidden models."""
+
+    kind: Literal["conversations"]
+    name: Name
+    title: Text | None = None
+    intro: Text | None = None
+    count: int = Field(ge=1, le=100)
+    types: dict[str, ConversationType] = Field(default_factory=dict)
+    types_note: Text | None = None
+    enforce_types: bool = Field(default=False, description="A type that has its number cannot be chosen again.")
+    opening_text: Text | None = None
+    continue_text: Text | None = None
+    placeholder: Text | None = None
+    max_message_chars: int = Field(default=5_000, ge=1)
+    allow_paste: bool = True
+    opening: TurnRules
+    turns: LaterTurns
+    after: tuple[AfterBlock, ...] = ()
+    minutes: float = Field(default=30, ge=0)
+
+    @model_validator(mode="after")
+    def _types_add_up(self) -> "ConversationsStep":
+        if self.enforce_types:
+            wanted = [kind.each for kind in self.types.values()]
+            if not wanted or None in wanted or sum(each or 0 for each in wanted) != self.count:
+                raise ValueError(f"enforce_types needs an 'each' for every type, and their sum must be {self.count}")
+        if self.opening.candidates.recipe == "same_model":
+            raise ValueError("opening.candidates.recipe: same_model has no chosen model yet; use distinct_models")
+        return self
+
+
+class DebriefStep(Strict):
+    """A closing text; the completion code stands below it."""
+
+    kind: Literal["debrief"]
+    name: Name = "debrief"
+    title: Text | None = None
+    text: Text
+    minutes: float = Field(default=1, ge=0)
+
+
+STEP_KINDS = ("consent", "questionnaire", "conversations", "debrief")
+
+
+def _short_form(value: object) -> object:
+    """`{consent: x, …}` → `{kind: consent, name: x, …}`; `{debrief: {text: …}}` → `{kind: debrief, text: …}`."""
+    if not isinstance(value, dict) or "kind" in value:
+        return value
+    kinds = [kind for kind in STEP_KINDS if kind in value]
+    if len(kinds) != 1:
+        return value
+    rest = {key: given for key, given in value.items() if key != kinds[0]}
+    named = value[kinds[0]]
+    own = named if isinstance(named, dict) else {"name": named}
+    return {"kind": kinds[0]} | own | rest
+
+
+AnyStep = Annotated[
+    Annotated[ConsentStep | QuestionnaireStep | ConversationsStep | DebriefStep, Field(discriminator="kind")],
+    BeforeValidator(_short_form),
+]

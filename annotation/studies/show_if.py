@@ -1,0 +1,76 @@
+"""Conditions on earlier answers: `{lm_direct_use: "Yes"}`, `{age: {in: […]}}`, `{all: […]}`, `{any: […]}`,
+`{not: …}`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+COMBINERS = {"all", "any", "not"}
+TESTS = {"is", "in", "contains", "at_least", "at_most", "missing"}
+
+
+def _checked(condition: dict[str, Any]) -> dict[str, Any]:
+    if len(condition) != 1:
+        raise ValueError("a condition has exactly one key: a question's name, all, any or not")
+    key, value = next(iter(condition.items()))
+    if key in {"all", "any"}:
+        if not isinstance(value, list) or not value or not all(isinstance(part, dict) for part in value):
+            raise ValueError(f"{key} takes a list of conditions")
+        for part in value:
+            _checked(part)
+    elif key == "not":
+        if not isinstance(value, dict):
+            raise ValueError("not takes a condition")
+        _checked(value)
+    elif isinstance(value, dict) and not (len(value) == 1 and set(value) <= TESTS):
+        raise ValueError(f"{key}: allowed are a value, or one of {', '.join(sorted(TESTS))}")
+    return condition
+
+
+Condition = Annotated[dict[str, Any], AfterValidator(_checked)]
+
+
+def names(condition: Mapping[str, Any]) -> Iterator[str]:
+    """The questions that a condition reads."""
+    key, value = next(iter(condition.items()))
+    if key == "not":
+        yield from names(value)
+    elif key in COMBINERS:
+        for part in value:
+            yield from names(part)
+    else:
+        yield key
+
+
+def holds(condition: Mapping[str, Any], answers: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether it holds, given stored answers by question name (`Answer.stored()`)."""
+    key, value = next(iter(condition.items()))
+    if key == "all":
+        return all(holds(part, answers) for part in value)
+    if key == "any":
+        return any(holds(part, answers) for part in value)
+    if key == "not":
+        return not holds(value, answers)
+    return _test(value if isinstance(value, dict) else {"is": value}, answers.get(key))
+
+
+def _test(test: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:
+    kind, wanted = next(iter(test.items()))
+    missing = "not_shown" if stored is None else stored["missing"]
+    if kind == "missing":
+        return bool(missing) if isinstance(wanted, bool) else missing == wanted
+    if stored is None or missing:
+        return False
+    value = stored["value"]
+    match kind:
+        case "is":
+            return bool(value == wanted)
+        case "in":
+            return value in wanted
+        case "contains":
+            return isinstance(value, list | dict | str) and wanted in value
+        case "at_least":
+            return isinstance(value, int | float) and value >= wanted
+        case _:
+            return isinstance(value, int | float) and value <= wanted
