@@ -123,13 +123,27 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An answer that did not come to its end. `text` is what had arrived; `error` names no secret."""
+    """An answer that did not come to its end. `text` is what had arrived; `error` names no secret. `sent` is empty
+    where nothing went out. `retry_after`: seconds after which the endpoint wants to be asked again, if it said so."""
 
     kind: FailureKind
     error: str
     text: str
     timings: Timings
     sent: Mapping[str, Any]
+    retry_after: float | None = None
 
 
 Event = Chunk | Finished | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an endpoint says when it is asked what it serves: whether it answered, the models that it names, whether
+    the wanted one is among them, what it says of that one's exact state, and what went wrong."""
+
+    reachable: bool
+    serves: bool
+    models: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""

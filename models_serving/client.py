@@ -1,0 +1,148 @@
+"""The one door to every model: ask, and receive events. Knows no Django, no torch, and of annotators nothing.
+
+Nothing is tried again here: each attempt is the caller's to record. `stream` is for event loops (close it with
+`contextlib.aclosing`, or leave its loop by exhaustion), `stream_sync` for threads. Closing either closes the
+connection, which is how an answer is cancelled."""
+
+import asyncio
+import unicodedata
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from contextlib import aclosing, closing
+from typing import Any
+
+from models_serving.backends import backend_named
+from models_serving.backends.base import BackendError, End
+from models_serving.contracts import (
+    Chunk,
+    Endpoint,
+    Event,
+    Failed,
+    Finished,
+    GenerationRequest,
+    Report,
+    TimeLimits,
+    Timings,
+)
+from models_serving.limits import PhaseClock
+from models_serving.outbound import OutboundError, set_guard
+
+__all__ = ["OutboundError", "probe", "set_guard", "stream", "stream_sync"]
+
+
+async def stream(endpoint: Endpoint, request: GenerationRequest) -> AsyncGenerator[Event]:
+    """Yield `Chunk` events as text arrives, then exactly one `Finished` or `Failed`; the chunks' texts together are
+    that event's `text`. Time limits are those of `request.limits`, in seconds from this call's first step."""
+    answer = _Answer(request)
+    try:
+        backend = backend_named(endpoint.backend)
+        answer.prepare(endpoint, backend.body(endpoint, request))
+        async with aclosing(backend.apieces(endpoint, request, answer.sent, answer.clock)) as pieces:
+            while answer.end is None:
+                answer.clock.wait()
+                async with asyncio.timeout(max(answer.clock.left(), 0)):
+                    piece = await anext(pieces, None)
+                for event in answer.take(piece):
+                    yield event
+        final = answer.finished()
+    except BackendError as error:
+        yield answer.failed(error)
+    except TimeoutError:
+        yield answer.overdue()
+    else:
+        yield final
+
+
+def stream_sync(endpoint: Endpoint, request: GenerationRequest) -> Generator[Event]:
+    """The same as `stream` for a thread: nothing here needs or starts an event loop."""
+    answer = _Answer(request)
+    try:
+        backend = backend_named(endpoint.backend)
+        answer.prepare(endpoint, backend.body(endpoint, request))
+        with closing(backend.pieces(endpoint, request, answer.sent, answer.clock)) as pieces:
+            while answer.end is None:
+                answer.clock.wait()
+                piece = next(pieces, None)
+                answer.clock.check()
+                yield from answer.take(piece)
+        final = answer.finished()
+    except BackendError as error:
+        yield answer.failed(error)
+    except TimeoutError:
+        yield answer.overdue()
+    else:
+        yield final
+
+
+def probe(endpoint: Endpoint, model: str, limits: TimeLimits | None = None) -> Report:
+    """Ask an endpoint what it serves, within `limits.first_token` seconds (default 5). Never raises for what the other
+    side does or does not do; generates nothing."""
+    clock = PhaseClock(limits or TimeLimits(first_token=5.0, total=5.0))
+    try:
+        return backend_named(endpoint.backend).probe(endpoint, model, clock)
+    except BackendError as error:
+        return Report(reachable=False, serves=False, error=str(error))
+
+
+class _Answer:
+    """One answer as it grows, and the rules that hold for every backend."""
+
+    def __init__(self, request: GenerationRequest) -> None:
+        self.clock = PhaseClock(request.limits)
+        self.sent: Mapping[str, Any] = {}
+        self.end: End | None = None
+        self._request = request
+        self._texts: list[str] = []
+        self._chars = 0
+
+    def prepare(self, endpoint: Endpoint, body: Mapping[str, Any]) -> None:
+        """Nothing is dropped silently: what the endpoint does not honour refuses the request."""
+        wanted = self._request.sampling.sent()
+        if endpoint.supported is not None and (unsupported := sorted(set(wanted) - endpoint.supported)):
+            raise BackendError("refused", f"the endpoint does not honour {', '.join(unsupported)}")
+        if not self._request.messages:
+            raise BackendError("refused", "there is no message to answer")
+        self.sent = body
+
+    def take(self, piece: str | End | None) -> Iterator[Chunk]:
+        """Note a piece; yields it as a chunk if it is text. Raises `BackendError` for what no answer may hold."""
+        if piece is None:
+            raise BackendError("broken", "the answer broke off")
+        if isinstance(piece, End):
+            self.end = piece
+        elif piece:
+            _check_text(piece)
+            self.clock.heard_text()
+            room = self._request.limits.max_chars - self._chars
+            if kept := piece[:room]:
+                self._texts.append(kept)
+                self._chars += len(kept)
+                yield Chunk(kept)
+            if len(piece) > room:
+                raise BackendError("too_long", f"more than {self._request.limits.max_chars} characters")
+
+    def finished(self) -> Finished:
+        text = "".join(self._texts)
+        if self.end is None or not any(_visible(character) for character in text):
+            raise BackendError("empty", "the answer has no visible text")
+        return Finished(text, self.end.finish_reason, self.end.usage, self._timings(), self.sent, self.end.report)
+
+    def failed(self, error: BackendError) -> Failed:
+        text = "".join(self._texts)
+        return Failed(error.kind, str(error), text, self._timings(), self.sent, error.retry_after)
+
+    def overdue(self) -> Failed:
+        return self.failed(BackendError("timeout", self.clock.overdue()))
+
+    def _timings(self) -> Timings:
+        return Timings(first_token=self.clock.first_token, finished=self.clock.elapsed())
+
+
+def _check_text(text: str) -> None:
+    """Half a surrogate pair cannot be written as UTF-8 and U+0000 cannot be stored by PostgreSQL."""
+    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise BackendError("broken", "the answer holds what is no text")
+
+
+def _visible(character: str) -> bool:
+    """Neither white space nor a control, format or unassigned character."""
+    return unicodedata.category(character)[0] not in "ZC"

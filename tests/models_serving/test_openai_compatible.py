@@ -1,0 +1,359 @@
+"""The OpenAI chat API as servers really speak it, well and badly; the stub answers byte by byte."""
+
+import contextlib
+import itertools
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models_serving.backends.base import BackendError, End
+from models_serving.backends.openai_compatible import _ChunkReader, _retry_after
+from models_serving.backends.sse import EventParser, EventTooLongError
+from models_serving.client import OutboundError, probe, set_guard, stream_sync
+from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, GenerationRequest, Usage
+from tests.models_serving.asking import QUICK, WAYS, a_request
+from tests.models_serving.stub import Exchange, StubServer
+
+Ask = Callable[[Endpoint, GenerationRequest], list[Event]]
+both_ways = pytest.mark.parametrize("ask", WAYS)
+KEY = "sk-not-a-real-key-123"
+
+
+def at(stub: StubServer, **changes: Any) -> Endpoint:
+    return Endpoint("openai_compatible", stub.url, **changes)
+
+
+def failed(events: list[Event]) -> Failed:
+    assert isinstance(events[-1], Failed), events
+    return events[-1]
+
+
+@both_ways
+def test_a_recorded_answer_arrives_whole_with_usage_and_report(ask: Ask, stub: StubServer) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(b": ping\r\n\r\n")
+        exchange.event(model="m-0613", system_fingerprint="fp_1")
+        half = json.dumps({"choices": [{"delta": {"content": "grüß "}}]}, ensure_ascii=False).encode()
+        exchange.send(b"data: " + half[:-9])
+        exchange.send(half[-9:] + b"\r\n\r\n")
+        exchange.event("dich")
+        exchange.event(finish="stop")
+        exchange.send(b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2},\n')
+        exchange.send(b'data: "plurivox":{"revision":{"weights_sha256":"ab"}}}\n\n')
+        exchange.done()
+
+    stub.answer = answer
+    *chunks, last = ask(at(stub), a_request("hi", temperature=1.0, top_p=0.9, max_tokens=5, stop=("END",), seed=2))
+    assert chunks == [Chunk("grüß "), Chunk("dich")]
+    assert isinstance(last, Finished)
+    assert (last.text, last.finish_reason, last.usage) == ("grüß dich", "stop", Usage(7, 2))
+    assert last.report == {
+        "model": "m-0613",
+        "system_fingerprint": "fp_1",
+        "plurivox": {"revision": {"weights_sha256": "ab"}},
+    }
+    [exchange] = stub.exchanges
+    assert exchange.head.startswith("POST /v1/chat/completions HTTP/1.1")
+    assert json.loads(exchange.body) == last.sent
+    assert last.sent == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "hi"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "temperature": 1.0,
+        "top_p": 0.9,
+        "max_tokens": 5,
+        "stop": ["END"],
+        "seed": 2,
+    }
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("status", "headers", "means"),
+    [
+        ("400 Bad Request", "", ("refused", None)),
+        ("401 Unauthorized", "", ("refused", None)),
+        ("404 Not Found", "", ("refused", None)),
+        ("307 Temporary Redirect", "Location: http://127.0.0.1:1/\r\n", ("refused", None)),
+        ("429 Too Many Requests", "Retry-After: 2\r\n", ("busy", 2.0)),
+        ("503 Service Unavailable", "", ("busy", None)),
+        ("500 Internal Server Error", "", ("broken", None)),
+        ("502 Bad Gateway", "", ("unreachable", None)),
+    ],
+)
+def test_an_http_error_becomes_the_failure_that_it_means(
+    ask: Ask, stub: StubServer, status: str, headers: str, means: tuple[str, float | None]
+) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start(status, "application/json", headers)
+        exchange.send(b'{"error": {"message": "no such luck", "code": 1}}')
+
+    stub.answer = answer
+    [last] = ask(at(stub), a_request())
+    assert isinstance(last, Failed)
+    assert (last.kind, last.retry_after) == means
+    assert last.error == f"HTTP {status[:3]}: no such luck"
+    assert last.sent["model"] == "m"
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("sent", "kind", "error"),
+    [
+        (b"data: {nonsense\n\n", "broken", "a chunk is not JSON"),
+        (b"data: [1]\n\n", "broken", "a chunk is not an object"),
+        (b'data: {"choices": [1]}\n\n', "broken", "a chunk is malformed"),
+        (b'data: {"choices": [{"delta": {"content": 5}}]}\n\n', "broken", "a chunk is malformed"),
+        (b"data: \xff\xfe\n\n", "broken", "the stream is not UTF-8"),
+        (b'data: {"error": {"message": "out of memory"}}\n\n', "broken", "the server reports: out of memory"),
+        (b"", "broken", "the stream ended without a finish reason"),
+        (b"data: [DONE]\n\n", "broken", "the stream ended without a finish reason"),
+        (b"data: " + b"x" * 2_000_000, "too_long", "an event of more than 742144 bytes"),
+    ],
+)
+def test_a_malformed_stream_fails(ask: Ask, stub: StubServer, sent: bytes, kind: str, error: str) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.event("some ")
+        exchange.send(sent)
+
+    stub.answer = answer
+    last = failed(ask(at(stub), a_request()))
+    assert (last.kind, last.error, last.text) == (kind, error, "some ")
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [("content_filter", "refused"), ("deadline", "timeout"), ("cancelled", "broken"), ("tool_calls", "broken")],
+)
+def test_a_finish_reason_that_is_no_end_of_an_answer_fails(ask: Ask, stub: StubServer, reason: str, kind: str) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.event("some", reason)
+        exchange.done()
+
+    stub.answer = answer
+    assert failed(ask(at(stub), a_request())).kind == kind
+
+
+@both_ways
+def test_a_connection_that_breaks_fails_with_what_had_arrived(ask: Ask, stub: StubServer) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 5000\r\n\r\n")
+        exchange.event("half an ")
+
+    stub.answer = answer
+    last = failed(ask(at(stub), a_request()))
+    assert (last.kind, last.text) == ("broken", "half an ")
+
+
+@both_ways
+def test_keep_alives_do_not_postpone_the_first_token_limit(ask: Ask, stub: StubServer) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        while True:
+            exchange.send(b": still here\n\n")
+
+    stub.answer = answer
+    last = failed(ask(at(stub), a_request(limits=QUICK)))
+    assert (last.kind, last.error) == ("timeout", "first token: longer than 0.2 s")
+
+
+@both_ways
+def test_silence_after_text_ends_at_the_between_tokens_limit_and_closes_the_connection(
+    ask: Ask, stub: StubServer
+) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.event("a")
+        exchange.wait_until_gone()
+
+    stub.answer = answer
+    last = failed(ask(at(stub), a_request(limits=QUICK)))
+    assert (last.kind, last.text, last.error) == ("timeout", "a", "between tokens: longer than 0.2 s")
+    assert stub.exchanges[0].gone.wait(5)
+
+
+def test_closing_the_generator_closes_the_connection(stub: StubServer) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.event("a")
+        exchange.wait_until_gone()
+
+    stub.answer = answer
+    events = stream_sync(at(stub), a_request())
+    assert next(events) == Chunk("a")
+    events.close()
+    assert stub.exchanges[0].gone.wait(5)
+
+
+@both_ways
+def test_nobody_listening_is_unreachable(ask: Ask, stub: StubServer) -> None:
+    stub.shut()
+    last = failed(ask(at(stub), a_request()))
+    assert last.kind == "unreachable"
+
+
+@both_ways
+def test_the_key_comes_from_the_environment_and_goes_nowhere_but_the_header(
+    ask: Ask, stub: StubServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start("401 Unauthorized", "application/json")
+        exchange.send(json.dumps({"error": {"message": f"wrong key {KEY}"}}).encode())
+
+    caplog.set_level(0)
+    stub.answer = answer
+    monkeypatch.setenv("A_KEY", KEY)
+    last = failed(ask(at(stub, api_key_env="A_KEY"), a_request()))
+    assert f"Authorization: Bearer {KEY}" in stub.exchanges[0].head
+    assert last.error == "HTTP 401: wrong key ***"
+    assert KEY not in repr(last) + caplog.text
+
+
+@both_ways
+def test_a_key_that_is_not_there_refuses_before_anything_goes_out(ask: Ask, stub: StubServer) -> None:
+    last = failed(ask(at(stub, api_key_env="NO_SUCH_KEY_HERE"), a_request()))
+    assert (last.kind, last.error) == ("refused", "the environment variable NO_SUCH_KEY_HERE holds no key")
+    assert stub.exchanges == []
+
+
+@both_ways
+def test_a_guard_can_forbid_an_address(ask: Ask, stub: StubServer) -> None:
+    seen = []
+
+    def guard(host: str, port: int, address: str) -> None:
+        seen.append((host, address))
+        raise OutboundError(f"{address} is private")
+
+    set_guard(guard)
+    try:
+        last = failed(ask(at(stub), a_request()))
+    finally:
+        set_guard(None)
+    assert (last.kind, last.error) == ("refused", "127.0.0.1 is private")
+    assert (seen, stub.exchanges) == ([("127.0.0.1", "127.0.0.1")], [])
+
+
+@both_ways
+def test_extra_members_are_sent_and_recorded_but_cannot_change_ours(ask: Ask, stub: StubServer) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.event("ok", "stop")
+        exchange.done()
+
+    stub.answer = answer
+    options = {"include_usage": False, "extra_body": {"safe_prompt": True}}
+    last = ask(at(stub, options=options), a_request())[-1]
+    assert isinstance(last, Finished)
+    assert last.sent["safe_prompt"] is True
+    assert "stream_options" not in last.sent
+    clash = failed(ask(at(stub, options={"extra_body": {"temperature": 0, "model": "x"}}), a_request(temperature=1.0)))
+    assert clash.error == "extra_body would change model, temperature"
+
+
+def test_probe_lists_models_and_what_the_wanted_one_says_of_itself(stub: StubServer) -> None:
+    def answer(exchange: Exchange) -> None:
+        assert exchange.head.startswith("GET /v1/models ")
+        exchange.start(kind="application/json")
+        entries = [{"id": "a", "plurivox": {"revision": {"weights_sha256": "ff"}}}, {"id": "b"}]
+        exchange.send(json.dumps({"object": "list", "data": entries}).encode())
+
+    stub.answer = answer
+    report = probe(at(stub), "a")
+    assert (report.reachable, report.serves, report.models) == (True, True, ("a", "b"))
+    assert report.facts == {"weights_sha256": "ff"}
+    assert probe(at(stub), "b").facts == {"model": "b"}
+    missing = probe(at(stub), "c")
+    assert (missing.reachable, missing.serves, missing.error) == (True, False, "it does not serve 'c'")
+
+
+def test_probe_survives_whatever_the_other_side_does(stub: StubServer) -> None:
+    stub.answer = lambda exchange: exchange.start(kind="application/json")
+    assert probe(at(stub), "a").error == "the list of models is malformed"
+    stub.answer = lambda exchange: exchange.wait_until_gone()
+    assert probe(at(stub), "a", QUICK).error == "first token: longer than 0.2 s"
+    stub.shut()
+    assert (probe(at(stub), "a").reachable, probe(Endpoint("openai_compatible", "ftp://x"), "a").reachable) == (
+        False,
+        False,
+    )
+
+
+def test_many_streams_at_once_do_not_mix(stub: StubServer) -> None:
+    def answer(exchange: Exchange) -> None:
+        said = json.loads(exchange.body)["messages"][0]["content"]
+        exchange.start()
+        for letter in said:
+            exchange.event(letter)
+        exchange.event(finish="stop")
+        exchange.done()
+
+    stub.answer = answer
+    got: dict[int, str] = {}
+
+    def one(number: int) -> None:
+        last = list(stream_sync(at(stub), a_request(f"stream number {number}")))[-1]
+        assert isinstance(last, Finished)
+        got[number] = last.text
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == {number: f"stream number {number}" for number in range(12)}
+
+
+def test_retry_after_may_be_a_date() -> None:
+    past = httpx.Headers({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"})
+    assert _retry_after(past) == 0.0
+    assert _retry_after(httpx.Headers({"Retry-After": "soon"})) is None
+
+
+@given(
+    events=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), min_size=1)),
+    cuts=st.lists(st.integers(0, 500)),
+    line_end=st.sampled_from(["\n", "\r\n", "\r"]),
+)
+def test_events_are_the_same_however_the_bytes_are_cut(events: list[str], cuts: list[int], line_end: str) -> None:
+    stream = "".join(f"data: {event}{line_end}: note{line_end}{line_end}" for event in events).encode() + b":"
+    parser = EventParser(10_000)
+    edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    got = [event.decode() for a, b in itertools.pairwise(edges) for event in parser.feed(stream[a:b])]
+    assert got == events
+
+
+def test_an_event_without_end_is_bounded() -> None:
+    parser = EventParser(100)
+    for _ in range(11):
+        assert parser.feed(b"data: 12345678\n") == []
+    with pytest.raises(EventTooLongError):
+        parser.feed(b"data: 123456789012345\n")
+
+
+@given(
+    st.binary(max_size=200)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["choices", "delta", "content", "usage", "error"]), inner)
+        ),
+    ).map(lambda value: b"data: " + json.dumps(value).encode() + b"\n\n")
+)
+def test_no_bytes_make_the_reader_raise_anything_but_a_failure(received: bytes) -> None:
+    reader = _ChunkReader(max_chars=1000)
+    pieces: list[object] = []
+    with contextlib.suppress(BackendError):
+        pieces = [*reader.feed(received), reader.end()]
+    assert not pieces or isinstance(pieces[-1], End)
