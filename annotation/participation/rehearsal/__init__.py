@@ -1,0 +1,1 @@
+"""Rehearsal: bots of different temperaments take part over HTTP, through the very pages that people see."""
