@@ -55,6 +55,27 @@ def holds(condition: Mapping[str, Any], answers: Mapping[str, Mapping[str, Any]]
     return _test(value if isinstance(value, dict) else {"is": value}, answers.get(key))
 
 
+def partial(
+    condition: Mapping[str, Any], answers: Mapping[str, Mapping[str, Any]], prefixes: Mapping[str, str]
+) -> bool | dict[str, Any]:
+    """What is left of a condition for a page on which some of its questions are still asked: those are named by their
+    prefixes, everything else is decided by the stored answers."""
+    key, value = next(iter(condition.items()))
+    if key == "not":
+        part = partial(value, answers, prefixes)
+        return not part if isinstance(part, bool) else {"not": part}
+    if key in COMBINERS:
+        decides = key == "any"
+        parts = [partial(part, answers, prefixes) for part in value]
+        if decides in parts:
+            return decides
+        left = [part for part in parts if not isinstance(part, bool)]
+        return {key: left} if left else not decides
+    if key in prefixes:
+        return {prefixes[key]: value}
+    return holds(condition, answers)
+
+
 def _test(test: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:
     kind, wanted = next(iter(test.items()))
     missing = "not_shown" if stored is None else stored["missing"]

@@ -5,11 +5,32 @@ from typing import Annotated
 from pydantic import Field
 
 from annotation.studies.questions.base import Question
+from annotation.studies.questions.constant_sum import ConstantSum
+from annotation.studies.questions.drop_down import DropDown
+from annotation.studies.questions.likert import Likert
+from annotation.studies.questions.likert_rows import LikertRows
 from annotation.studies.questions.long_text import LongText
+from annotation.studies.questions.multiple_choice import MultipleChoice
+from annotation.studies.questions.number import Number
+from annotation.studies.questions.short_text import ShortText
+from annotation.studies.questions.single_choice import SingleChoice
 from annotation.studies.questions.slider import Slider
+from annotation.studies.questions.sliders import Sliders
+from annotation.studies.questions.statement import TickedStatement
 
 AnyQuestion = Annotated[
-    LongText | Slider,
+    SingleChoice
+    | MultipleChoice
+    | DropDown
+    | ShortText
+    | LongText
+    | Number
+    | Slider
+    | Sliders
+    | Likert
+    | LikertRows
+    | TickedStatement
+    | ConstantSum,
     Field(discriminator="kind"),
 ]
 

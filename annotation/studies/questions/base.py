@@ -3,22 +3,25 @@
 
 A question is asked in a form under a *prefix* that is unique in the page: its name (`age`), or a slot letter and its
 name (`A-score`) when it is asked about a candidate. A kind may use any fields that start with the prefix: `age`,
-`age-other`, `stated_prefs-values`. Four fields are common: `<prefix>-na`, `<prefix>-pnts` (ticked: N/A, prefer not to
-say), `<prefix>-touched` (what was moved or changed, comma-separated; written by the page's script) and
-`<prefix>-order` is *not* one of them: shown orders come from the server's seed.
+`age-other-text`, `stated_prefs-values`, and names them in `suffixes`. Three fields are common: `<prefix>-na`,
+`<prefix>-pnts` (ticked: N/A, prefer not to say) and `<prefix>-touched` (what was moved or changed, comma-separated;
+written by the page's script). Shown orders are never posted: they come from the server's seed.
 """
 
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
+from django.utils.translation import gettext
 from pydantic import BaseModel, ConfigDict, Field
 
 from annotation.studies.show_if import Condition
-from annotation.studies.texts import Text
+from annotation.studies.texts import Text, in_language
 
 Missing = Literal["", "not_shown", "unanswered", "not_applicable", "prefer_not_to_say"]
+MISSING_KINDS: tuple[Missing, ...] = tuple(kind for kind in get_args(Missing) if kind)
+COMMON_SUFFIXES = frozenset({"na", "pnts", "touched"})
 Fields = Mapping[str, Sequence[str]]
 
 
@@ -44,12 +47,14 @@ NOT_SHOWN = Answer(missing="not_shown")
 
 
 class AnswerError(Exception):
-    """What is wrong with a submitted answer, in words for the person; `field` is where the focus goes."""
+    """What is wrong with a submitted answer, in words for the person. `field` is where the focus goes; `others` are
+    further fields of the same question that are wrong, each with its own words."""
 
-    def __init__(self, text: str, *, field: str = "") -> None:
+    def __init__(self, text: str, *, field: str = "", others: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
         self.text = text
         self.field = field
+        self.others = dict(others or {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,10 @@ class Question(Strict):
     """What every question has. Subclasses add `kind: Literal["…"]` and their own keys."""
 
     template: ClassVar[str]
+    # several inputs stand under one legend
+    group: ClassVar[bool] = False
+    # its template shows the text itself, beside its only input
+    own_label: ClassVar[bool] = False
 
     text: Text
     help: Text | None = None
@@ -98,12 +107,12 @@ class Question(Strict):
         """What the template needs beside the common keys, with `fields` (a draft) filled in."""
         return {}
 
-    def columns(self, name: str) -> list[Column]:
-        """The columns of an export."""
+    def own_columns(self, name: str) -> list[Column]:
+        """Its columns, without those of the shown order and of the missing kind."""
         raise TypeError(f"{type(self).__name__} has no columns")
 
-    def values(self, name: str, stored: Mapping[str, Any]) -> dict[str, Any]:
-        """Column name → value for a stored answer (`Answer.stored()`); `None` where there is none."""
+    def own_values(self, name: str, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of `own_columns`."""
         raise TypeError(f"{type(self).__name__} has no values")
 
     def bot_fields(
@@ -112,6 +121,14 @@ class Question(Strict):
         """The form fields that a rehearsal bot posts."""
         raise TypeError(f"{type(self).__name__} has no bot")
 
+    def suffixes(self) -> set[str]:
+        """What may stand after `<prefix>-` in the names of its fields, beside the common ones."""
+        return set()
+
+    def shuffle_keys(self) -> tuple[str, ...]:
+        """The keys that are shown in an order of their own, in document order; empty where nothing is shuffled."""
+        return ()
+
     def shuffled(self, rng: random.Random) -> tuple[str, ...] | None:
         """The order in which its choices or rows are shown to one person; `None` where nothing is shuffled."""
         return None
@@ -119,14 +136,36 @@ class Question(Strict):
     # -- the same for all ----------------------------------------------------------------------------------------
     def answer(self, prefix: str, fields: Fields, order: tuple[str, ...] | None) -> Answer:
         """The validated answer, with its missing kind, or `AnswerError`."""
+        self._refuse_unknown_fields(prefix, fields)
         if self.na and first(fields, f"{prefix}-na"):
             return Answer(missing="not_applicable", shown_order=order)
         if self.prefer_not and first(fields, f"{prefix}-pnts"):
             return Answer(missing="prefer_not_to_say", shown_order=order)
         given = self.read(prefix, fields, order)
         if given.missing == "unanswered" and self.required:
-            raise AnswerError("Please answer this question.", field=prefix)
+            raise AnswerError(gettext("Please answer this question."), field=prefix)
         return given
+
+    def _refuse_unknown_fields(self, prefix: str, fields: Fields) -> None:
+        allowed = {prefix} | {f"{prefix}-{suffix}" for suffix in self.suffixes() | COMMON_SUFFIXES}
+        if any(name.startswith(f"{prefix}-") and name not in allowed for name in fields):
+            raise AnswerError(gettext("This form does not fit the question. Please reload the page."), field=prefix)
+
+    def columns(self, name: str) -> list[Column]:
+        """The columns of an export: its own, then `order_<name>:<key>` (from 1), then `<name>:missing`."""
+        text = in_language(self.text, "en")
+        places = tuple(range(1, len(self.shuffle_keys()) + 1))
+        return [
+            *self.own_columns(name),
+            *(Column(f"order_{name}:{key}", "integer", f"{text} - {key}", places) for key in self.shuffle_keys()),
+            Column(f"{name}:missing", "string", text, MISSING_KINDS),
+        ]
+
+    def values(self, name: str, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Column name → value for a stored answer (`Answer.stored()`); `None` where there is none."""
+        shown = list(stored["shown_order"] or [])
+        order = {f"order_{name}:{key}": shown.index(key) + 1 if key in shown else None for key in self.shuffle_keys()}
+        return {**self.own_values(name, stored), **order, f"{name}:missing": stored["missing"] or None}
 
 
 def first(fields: Fields, name: str) -> str:
@@ -135,6 +174,23 @@ def first(fields: Fields, name: str) -> str:
     return values[0].strip()
 
 
+def written(fields: Fields, name: str, *, max_chars: int) -> str:
+    """A text as the person wrote it, with plain line ends; `AnswerError` where it is too long or cannot be stored."""
+    text = first(fields, name).replace("\r\n", "\n")
+    if len(text) > max_chars:
+        counts = {"most": max_chars, "count": len(text)}
+        raise AnswerError(gettext("Write at most %(most)s characters; there are %(count)s.") % counts, field=name)
+    # databases refuse NUL in texts, and a lone surrogate is no character
+    if "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise AnswerError(gettext("The text holds a character that cannot be stored."), field=name)
+    return text
+
+
 def touched(fields: Fields, prefix: str) -> list[str]:
     """What the page's script reported as moved or changed under this prefix."""
     return [part for part in first(fields, f"{prefix}-touched").split(",") if part]
+
+
+def unanswered(order: tuple[str, ...] | None = None, **details: Any) -> Answer:
+    """Shown, and nothing was given."""
+    return Answer(missing="unanswered", shown_order=order, details=details)
