@@ -1,0 +1,111 @@
+"""Whatever a document asks, a rehearsal bot's answer is accepted."""
+
+import random
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from annotation.studies.questions import AnyQuestion
+from annotation.studies.questions.base import AnswerError, Question, Temperament
+
+READ: TypeAdapter[Question] = TypeAdapter(AnyQuestion)
+KINDS = [
+    *("single_choice", "multiple_choice", "drop_down", "short_text", "long_text", "number", "slider", "sliders"),
+    *("likert", "likert_rows", "statement", "constant_sum"),
+]
+keys = st.lists(st.sampled_from([f"k{n}" for n in range(30)]), min_size=2, max_size=12, unique=True)
+texts = st.text("abcdefgh ", min_size=1, max_size=12).map(str.strip).filter(bool)
+
+
+@st.composite
+def scales(draw: st.DrawFn) -> dict[str, Any]:
+    step = draw(st.integers(1, 7))
+    low, steps = draw(st.integers(-50, 50)), draw(st.integers(1, 60))
+    start = draw(st.none() | st.integers(0, steps).map(lambda n: low + n * step))
+    return {"min": low, "max": low + steps * step, "step": step, "start": start}
+
+
+@st.composite
+def points(draw: st.DrawFn) -> dict[str, Any]:
+    first = {"first": draw(st.integers(-5, 5))}
+    if draw(st.booleans()):
+        return first | {"labels": draw(st.lists(texts, min_size=2, max_size=11))}
+    return first | {"count": draw(st.integers(2, 11))}
+
+
+def choice_keys(draw: st.DrawFn) -> dict[str, Any]:
+    return {
+        "choices": draw(keys),
+        "other": draw(st.booleans()),
+        "shuffle": draw(st.sampled_from(["none", "choices"])),
+    }
+
+
+def row_keys(draw: st.DrawFn) -> dict[str, Any]:
+    rows = {key: key.upper() for key in draw(keys)}
+    shuffle = draw(st.sampled_from(["none", "rows"]))
+    return {"rows": rows, "other": draw(st.booleans()), "na_rows": draw(st.booleans()), "shuffle": shuffle}
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> dict[str, Any]:  # noqa: C901 - one case a kind
+    kind = draw(st.sampled_from(KINDS))
+    own: dict[str, Any] = {}
+    match kind:
+        case "single_choice":
+            own = choice_keys(draw)
+        case "multiple_choice":
+            own = choice_keys(draw)
+            own["exclusive"] = draw(st.lists(st.sampled_from(own["choices"]), unique=True, max_size=2))
+            own["at_most"] = draw(st.none() | st.integers(1, 5))
+        case "drop_down":
+            own = draw(st.sampled_from([{"source": "countries"}, {"source": "languages"}, {"choices": ["a", "b"]}]))
+            own = own | {"other": draw(st.booleans())}
+        case "short_text" | "long_text":
+            low = draw(st.integers(0, 60))
+            own = {"min_chars": low, "max_chars": draw(st.integers(max(low, 1), 200))}
+        case "number":
+            low = draw(st.none() | st.integers(-100, 100))
+            own = {"min": low, "max": draw(st.none() | st.integers(low if low is not None else -100, 300))}
+            own["decimals"] = draw(st.integers(0, 3))
+        case "slider":
+            own = {"scale": draw(scales())}
+        case "sliders":
+            own = row_keys(draw) | {"scale": draw(scales())}
+        case "likert":
+            own = {"points": draw(points())}
+        case "likert_rows":
+            own = row_keys(draw) | {"points": draw(points())}
+        case "constant_sum":
+            own = {"rows": draw(keys), "total": draw(st.integers(1, 500))}
+    common = {"kind": kind, "text": "Why?", "required": draw(st.booleans()), "na": draw(st.booleans())}
+    return common | own
+
+
+@settings(max_examples=300, deadline=None)
+@given(specs(), st.integers(0, 10_000), st.floats(0, 1), st.floats(-1, 1))
+def test_bots_answer_is_always_accepted_and_exported(
+    spec: dict[str, Any], seed: int, care: float, warmth: float
+) -> None:
+    question, rng = READ.validate_python(spec), random.Random(seed)
+    order = question.shuffled(random.Random(seed))
+    fields = question.bot_fields("q", order, rng, Temperament(care, warmth))
+    answer = question.answer("q", fields, order)
+    assert answer.missing in {"", "unanswered"}
+    assert list(question.values("q", answer.stored())) == [column.name for column in question.columns("q")]
+
+
+@settings(max_examples=100, deadline=None)
+@given(specs(), st.data())
+def test_no_posted_text_breaks_a_question(spec: dict[str, Any], data: st.DataObject) -> None:
+    """Anything may be posted: it is an answer or it is refused with words, and nothing else happens."""
+    question = READ.validate_python(spec)
+    names = ["q", *(f"q-{suffix}" for suffix in sorted(question.suffixes()))]
+    fields = data.draw(st.dictionaries(st.sampled_from(names), st.lists(st.text(max_size=20), max_size=3)))
+    try:
+        outcome = question.answer("q", fields, None).missing
+    except AnswerError as error:
+        outcome = f"refused: {error.text}"
+    assert outcome in {"", "unanswered"} or len(outcome) > len("refused: ")
