@@ -3,6 +3,14 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
 
+from annotation.common import views as common
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("csrf/", common.csrf, name="csrf"),
 ]
+
+handler400 = common.bad_request
+handler403 = common.forbidden
+handler404 = common.not_found
+handler500 = common.server_error

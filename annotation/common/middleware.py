@@ -1,20 +1,22 @@
-"""What every request passes: an id for the logs, and domain errors turned into pages."""
+"""What every request passes: an id for the logs, the content policy of the admin, forms that a script sends, and domain
+errors turned into pages."""
 
 import uuid
 from collections.abc import Callable
 
 import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 
 from annotation.common.errors import DomainError
+from annotation.common.views import domain_error_page
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
-class request_ids:  # noqa: N801 - used like a function in the settings
-    """Gives each request an id, bound to every log line and sent back, so that a report can be traced."""
+class Middleware:
+    """Runs `before` and `after` around a request, in threads and in the event loop alike."""
 
     sync_capable = async_capable = True
 
@@ -26,40 +28,57 @@ class request_ids:  # noqa: N801 - used like a function in the settings
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if iscoroutinefunction(self):
             return self._later(request)  # type: ignore[return-value]  # Django awaits it where it is a coroutine
-        request_id = self._bind()
-        response = self.get_response(request)
-        response["X-Request-ID"] = request_id
-        return response
+        self.before(request)
+        return self.after(request, self.get_response(request))
 
     async def _later(self, request: HttpRequest) -> HttpResponse:
-        request_id = self._bind()
-        response = await self.get_response(request)  # type: ignore[misc]  # async in this branch
-        response["X-Request-ID"] = request_id
+        self.before(request)
+        return self.after(request, await self.get_response(request))  # type: ignore[misc]  # async in this branch
+
+    def before(self, request: HttpRequest) -> None:
+        """Look at the request."""
+
+    def after(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """The response, changed or another."""
         return response
 
-    @staticmethod
-    def _bind() -> str:
-        request_id = uuid.uuid4().hex[:12]
+
+class request_ids(Middleware):  # noqa: N801 - used like a function in the settings
+    """Gives each request an id, bound to every log line and sent back, so that a report can be traced."""
+
+    def before(self, request: HttpRequest) -> None:
+        request.request_id = uuid.uuid4().hex[:12]  # type: ignore[attr-defined]  # read again below
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request=request_id)
-        return request_id
+        structlog.contextvars.bind_contextvars(request=request.request_id)  # type: ignore[attr-defined]  # see above
+
+    def after(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]  # see above
+        return response
 
 
-class domain_errors:  # noqa: N801 - used like a function in the settings
+class admin_policy(Middleware):  # noqa: N801 - used like a function in the settings
+    """Gives the admin's pages the wider content policy that its widgets need, and no other page."""
+
+    def after(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        if request.path_info.startswith("/admin/"):
+            response._csp_replace = settings.ADMIN_CONTENT_SECURITY_POLICY  # type: ignore[attr-defined]  # csp reads it
+        return response
+
+
+class form_redirects(Middleware):  # noqa: N801 - used like a function in the settings
+    """A form that static/js/form.js sent is told where to go instead of being redirected there, because a script cannot
+    see a redirect, and following it would load the next page twice."""
+
+    def after(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        if "X-PV-Form" not in request.headers or response.status_code not in {301, 302, 303, 307, 308}:
+            return response
+        told = HttpResponse(status=204, headers={"X-PV-Location": response["Location"]})
+        told.cookies = response.cookies
+        return told
+
+
+class domain_errors(Middleware):  # noqa: N801 - used like a function in the settings
     """The one place where a `DomainError` becomes a page."""
 
-    sync_capable = async_capable = True
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
-
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if not isinstance(exception, DomainError):
-            return None
-        context = {"error": exception, "status": exception.status}
-        return render(request, "common/error.html", context, status=exception.status)
+        return domain_error_page(request, exception) if isinstance(exception, DomainError) else None
