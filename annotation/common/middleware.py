@@ -1,84 +1,62 @@
-"""What every request passes: an id for the logs, the content policy of the admin, forms that a script sends, and domain
-errors turned into pages."""
+"""What every request passes: an id for the logs, and domain errors turned into pages."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import cast
 
 import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
 
 from annotation.common.errors import DomainError
-from annotation.common.views import domain_error_page
 
-GetResponse = Callable[[HttpRequest], HttpResponse]
+Answer = HttpResponseBase | Awaitable[HttpResponseBase]
+GetResponse = Callable[[HttpRequest], Answer]
 
 
-class Middleware:
-    """Runs `before` and `after` around a request, in threads and in the event loop alike."""
+class _Both:
+    """A middleware that serves sync and async requests alike."""
 
     sync_capable = async_capable = True
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        if iscoroutinefunction(get_response):
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
             markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        if iscoroutinefunction(self):
-            return self._later(request)  # type: ignore[return-value]  # Django awaits it where it is a coroutine
-        self.before(request)
-        return self.after(request, self.get_response(request))
-
-    async def _later(self, request: HttpRequest) -> HttpResponse:
-        self.before(request)
-        return self.after(request, await self.get_response(request))  # type: ignore[misc]  # async in this branch
-
-    def before(self, request: HttpRequest) -> None:
-        """Look at the request."""
-
-    def after(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        """The response, changed or another."""
-        return response
+    def __call__(self, request: HttpRequest) -> Answer:
+        return self.get_response(request)
 
 
-class request_ids(Middleware):  # noqa: N801 - used like a function in the settings
+class request_ids(_Both):  # noqa: N801 - used like a function in the settings
     """Gives each request an id, bound to every log line and sent back, so that a report can be traced."""
 
-    def before(self, request: HttpRequest) -> None:
-        request.request_id = uuid.uuid4().hex[:12]  # type: ignore[attr-defined]  # read again below
+    def __call__(self, request: HttpRequest) -> Answer:
+        request_id = uuid.uuid4().hex[:12]
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request=request.request_id)  # type: ignore[attr-defined]  # see above
+        structlog.contextvars.bind_contextvars(request=request_id)
+        answer = self.get_response(request)
+        if self.is_async:
+            return self._marked_later(cast("Awaitable[HttpResponseBase]", answer), request_id)
+        return self._marked(cast("HttpResponseBase", answer), request_id)
 
-    def after(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]  # see above
+    async def _marked_later(self, answer: Awaitable[HttpResponseBase], request_id: str) -> HttpResponseBase:
+        return self._marked(await answer, request_id)
+
+    @staticmethod
+    def _marked(response: HttpResponseBase, request_id: str) -> HttpResponseBase:
+        response.headers["X-Request-ID"] = request_id
         return response
 
 
-class admin_policy(Middleware):  # noqa: N801 - used like a function in the settings
-    """Gives the admin's pages the wider content policy that its widgets need, and no other page."""
-
-    def after(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        if request.path_info.startswith("/admin/"):
-            response._csp_replace = settings.ADMIN_CONTENT_SECURITY_POLICY  # type: ignore[attr-defined]  # csp reads it
-        return response
-
-
-class form_redirects(Middleware):  # noqa: N801 - used like a function in the settings
-    """A form that static/js/form.js sent is told where to go instead of being redirected there, because a script cannot
-    see a redirect, and following it would load the next page twice."""
-
-    def after(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        if "X-PV-Form" not in request.headers or response.status_code not in {301, 302, 303, 307, 308}:
-            return response
-        told = HttpResponse(status=204, headers={"X-PV-Location": response["Location"]})
-        told.cookies = response.cookies
-        return told
-
-
-class domain_errors(Middleware):  # noqa: N801 - used like a function in the settings
+class domain_errors(_Both):  # noqa: N801 - used like a function in the settings
     """The one place where a `DomainError` becomes a page."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        return domain_error_page(request, exception) if isinstance(exception, DomainError) else None
+        if not isinstance(exception, DomainError):
+            return None
+        context = {"error": exception, "status": exception.status}
+        return render(request, "common/error.html", context, status=exception.status)
