@@ -1,0 +1,231 @@
+"""Loads a model that can be trusted to be what it says: pinned, safetensors only, no code of its own."""
+
+import inspect
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+from jinja2 import TemplateError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from models_serving.contracts import Message
+from models_serving.engine import provenance
+from models_serving.engine.parameters import InvalidRequestError
+from models_serving.engine.runner import Layers
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "tokenizer.model"]
+_SHORTEST, _LONGEST = 32, 4096
+
+
+class LoadError(Exception):
+    """The model cannot be served; the message says why and what would help."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Which model to load and how much room it gets. `path` is a folder or a hub id; a hub id needs `revision`, the
+    full commit hash. `dtype` "auto": float32 on a CPU, the checkpoint's own elsewhere. `device` "auto": CUDA where
+    there is one. `max_len` counts tokens of prompt and answer together; `slots` answers are generated at once."""
+
+    name: str
+    path: str
+    revision: str = ""
+    dtype: str = "auto"
+    device: str = "auto"
+    max_len: int | None = None
+    slots: int = 8
+    chat_template: str = ""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to run, and everything that identifies its exact state (`facts`)."""
+
+    name: str
+    model: Any
+    tokenizer: Any
+    layers: Layers
+    eos: frozenset[int]
+    defaults: Mapping[str, Any]
+    max_len: int
+    facts: Mapping[str, Any]
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """The token ids of a conversation in the model's own chat template. Raises `InvalidRequestError`."""
+        said = [{"role": message.role, "content": message.content} for message in messages]
+        try:
+            text = self.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+        except TemplateError as error:
+            reason = f"the model's chat template refuses these messages: {error}"
+            raise InvalidRequestError("messages", reason) from error
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if not ids:
+            raise InvalidRequestError("messages", "the messages are empty in the model's chat template")
+        return ids
+
+
+def load(spec: ModelSpec) -> LoadedModel:
+    """Load, without running anything yet. Raises `LoadError`."""
+    folder = _folder(spec)
+    if not list(folder.glob("*.safetensors")):
+        raise LoadError(f"{spec.name}: no *.safetensors in {folder.name}; other weight formats are not loaded")
+    device = _device(spec)
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        layers = layers_of(config)
+        max_len = _max_len(spec, config.get_text_config(decoder=True))
+        model = _model(spec, folder, config, device)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise LoadError(f"{spec.name}: {error}") from error
+    _give_template(spec, tokenizer)
+    defaults, eos = _generation_settings(folder, config, tokenizer)
+    facts = _facts(spec, folder, model, tokenizer, {"max_len": max_len, "defaults": defaults, "eos": sorted(eos)})
+    return LoadedModel(spec.name, model, tokenizer, layers, eos, defaults, max_len, facts)
+
+
+def layers_of(config: Any) -> Layers:
+    """The kinds of attention that a model has. Raises `LoadError` for those that the slots cannot hold."""
+    if config.is_encoder_decoder:
+        raise LoadError("encoder-decoder models are not served; only decoder-only ones are")
+    text = config.get_text_config(decoder=True)
+    kinds = set(getattr(text, "layer_types", None) or ())
+    if strange := sorted(kinds - {"full_attention", "sliding_attention"}):
+        raise LoadError(f"layers of the kind {', '.join(strange)} are not served: they have no key-value slots")
+    window = getattr(text, "sliding_window", None)
+    if not kinds:
+        kinds = {"full_attention" if window is None else "sliding_attention"}
+    if "sliding_attention" in kinds and not window:
+        raise LoadError("the model has sliding-window layers but names no window")
+    return Layers({kind: window if kind == "sliding_attention" else None for kind in sorted(kinds)})
+
+
+def _folder(spec: ModelSpec) -> Path:
+    folder = Path(spec.path)
+    if folder.is_dir():
+        return folder
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", spec.path):
+        raise LoadError(f"{spec.name}: {spec.path} is neither a folder nor a hub id")
+    if not _COMMIT.fullmatch(spec.revision):
+        raise LoadError(f"{spec.name}: a hub id needs `revision`, the full commit hash; a name can move")
+    try:
+        return Path(
+            snapshot_download(
+                spec.path, revision=spec.revision, allow_patterns=_WANTED, ignore_patterns=["*/*", "consolidated*"]
+            )
+        )
+    except (HfHubHTTPError, RepositoryNotFoundError, LocalEntryNotFoundError, OSError) as error:
+        raise LoadError(f"{spec.name}: {spec.path} cannot be fetched: {error}") from error
+
+
+def _device(spec: ModelSpec) -> torch.device:
+    name = spec.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise LoadError(f"{spec.name}: there is no CUDA device")
+    return torch.device(name)
+
+
+def _model(spec: ModelSpec, folder: Path, config: Any, device: torch.device) -> Any:
+    if spec.dtype != "auto" and spec.dtype not in DTYPES:
+        raise LoadError(f"{spec.name}: dtype is auto, {', '.join(DTYPES)}, not {spec.dtype}")
+    chosen: Any = DTYPES.get(spec.dtype, torch.float32 if device.type == "cpu" else "auto")
+    # Soft-capped attention exists only in the eager form; the others would leave the cap out.
+    capped = getattr(config.get_text_config(decoder=True), "attn_logit_softcapping", None)
+    model, loading = AutoModelForCausalLM.from_pretrained(
+        folder,
+        config=config,
+        dtype=chosen,
+        attn_implementation="eager" if capped else None,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        output_loading_info=True,
+    )
+    if wrong := sorted(loading["missing_keys"]) or sorted(map(str, loading["mismatched_keys"])):
+        raise LoadError(f"{spec.name}: the weights lack {', '.join(wrong[:5])}")
+    if getattr(model, "_is_stateful", False):
+        raise LoadError(f"{spec.name}: {type(model).__name__} keeps a state that is not served by key-value slots")
+    if "logits_to_keep" not in inspect.signature(model.forward).parameters:
+        raise LoadError(f"{spec.name}: {type(model).__name__} cannot give single logits and is not served")
+    return model.to(device).eval().requires_grad_(requires_grad=False)
+
+
+def _max_len(spec: ModelSpec, text: Any) -> int:
+    made_for = getattr(text, "max_position_embeddings", None) or _LONGEST
+    if types := _moving_ropes(getattr(text, "rope_parameters", None) or {}):
+        # Beyond the original length these change all positions with the longest row, so rows would touch each other.
+        made_for = min([made_for, *types])
+    if spec.max_len is not None and not _SHORTEST <= spec.max_len <= made_for:
+        raise LoadError(f"{spec.name}: max_len is from {_SHORTEST} to {made_for} for this model, not {spec.max_len}")
+    return spec.max_len or min(made_for, _LONGEST)
+
+
+def _moving_ropes(parameters: Mapping[str, Any]) -> list[int]:
+    found = [length for value in parameters.values() if isinstance(value, Mapping) for length in _moving_ropes(value)]
+    if parameters.get("rope_type") in ("dynamic", "longrope"):
+        found.append(int(parameters.get("original_max_position_embeddings") or _LONGEST))
+    return found
+
+
+def _give_template(spec: ModelSpec, tokenizer: Any) -> None:
+    if spec.chat_template:
+        try:
+            tokenizer.chat_template = Path(spec.chat_template).read_text(encoding="utf-8")
+        except OSError as error:
+            raise LoadError(f"{spec.name}: the chat template cannot be read: {error}") from error
+    if not isinstance(tokenizer.chat_template, str):
+        message = "has no chat template of its own; name a Jinja file as `chat_template` to serve it"
+        raise LoadError(f"{spec.name}: the model {message}")
+    try:
+        # The first call also lets go of padding and truncation that a tokenizer file may ask for; later that would
+        # disturb the engine's thread, which decodes with the same tokenizer.
+        said = [{"role": "user", "content": "hello"}]
+        tokenizer(tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True))
+    except TemplateError as error:
+        raise LoadError(f"{spec.name}: the chat template refuses a plain question: {error}") from error
+
+
+def _generation_settings(folder: Path, config: Any, tokenizer: Any) -> tuple[dict[str, Any], frozenset[int]]:
+    """The model's own sampling defaults and its end tokens. The file is read as it is: transformers would mix its own
+    defaults in."""
+    path = folder / "generation_config.json"
+    own: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    names = ["repetition_penalty"]
+    if own.get("do_sample"):
+        names += ["temperature", "top_p", "top_k", "min_p"]
+    ends = [own.get("eos_token_id"), config.get_text_config(decoder=True).eos_token_id, tokenizer.eos_token_id]
+    flat = {end for group in ends for end in (group if isinstance(group, list) else [group])}
+    return {name: own[name] for name in names if own.get(name) is not None}, frozenset(flat - {None})
+
+
+def _facts(spec: ModelSpec, folder: Path, model: Any, tokenizer: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    device = model.device
+    return {
+        "engine": provenance.ENGINE,
+        "source": spec.path if not Path(spec.path).is_dir() else folder.resolve().name,
+        "revision": spec.revision,
+        "architecture": type(model).__name__,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "weights_sha256": provenance.sha256_of_files(folder, "*.safetensors"),
+        "config_sha256": provenance.sha256_of_files(folder, "config.json"),
+        "tokenizer_sha256": provenance.sha256_of_files(folder, "*token*"),
+        "template_sha256": provenance.sha256_of_text(tokenizer.chat_template),
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "attention": model.config._attn_implementation,
+        "libraries": provenance.library_versions(),
+        # In one number format on one kind of device a seed repeats a text exactly; elsewhere rounding depends on who
+        # shares the batch, and what was drawn is only recorded.
+        "seeds": "exact" if device.type == "cpu" and model.dtype == torch.float32 else "recorded",
+        **settings,
+    }

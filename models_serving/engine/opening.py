@@ -1,0 +1,61 @@
+"""A model, loaded, checked and at work: what the server holds for each name."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from models_serving.contracts import Message
+from models_serving.engine import provenance
+from models_serving.engine.loading import LoadedModel, LoadError, ModelSpec, load
+from models_serving.engine.parameters import Parameters, resolve
+from models_serving.engine.runner import Runner
+from models_serving.engine.selfcheck import check
+from models_serving.engine.slots import Engine
+
+
+class OpenModel:
+    """One served model. `facts` identify its exact state, `fingerprint` names that state in short."""
+
+    def __init__(self, loaded: LoadedModel, engine: Engine, checked: Mapping[str, Any]) -> None:
+        self._loaded = loaded
+        self._lock = threading.Lock()
+        self.engine = engine
+        self.name = loaded.name
+        self.facts = dict(loaded.facts)
+        self.fingerprint = provenance.fingerprint(self.facts)
+        self.checked = dict(checked)
+
+    def prepare(
+        self, messages: Sequence[Message], wanted: Mapping[str, Any], *, choices: int = 1
+    ) -> list[tuple[list[int], Parameters]]:
+        """Prompt and parameters of each choice, validated. Raises `InvalidRequestError` naming the parameter."""
+        with self._lock:
+            prompt = self._loaded.prompt(messages)
+        room = self._loaded.max_len - len(prompt)
+        first = resolve(wanted, self._loaded.defaults, room=room)
+        same_seed = dict(wanted) | {"seed": first.seed}
+        others = [resolve(same_seed, self._loaded.defaults, room=room, choice=number) for number in range(1, choices)]
+        return [(prompt, parameters) for parameters in [first, *others]]
+
+
+def open_model(spec: ModelSpec, *, max_waiting: int = 64) -> OpenModel:
+    """Load a model, start its engine and check that it says what it should. Raises `LoadError`."""
+    if spec.slots < 1:
+        raise LoadError(f"{spec.name}: slots must be at least 1")
+    loaded = load(spec)
+    runner = Runner(loaded.model, loaded.layers, slots=spec.slots, max_len=loaded.max_len)
+    engine = Engine(runner, loaded.tokenizer, loaded.eos, max_waiting=max_waiting, name=spec.name)
+    engine.start()
+    try:
+        checked = check(loaded, engine)
+    except LoadError:
+        engine.close()
+        raise
+    return OpenModel(loaded, engine, checked)
+
+
+def use_threads(count: int) -> None:
+    """Processor threads for one forward pass; for engines that start after this call."""
+    torch.set_num_threads(count)

@@ -1,0 +1,352 @@
+"""The engine against transformers' own generation, and its life under every kind of request."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models_serving.contracts import Chunk, Message
+from models_serving.engine import selfcheck
+from models_serving.engine.loading import LoadError, ModelSpec, load
+from models_serving.engine.opening import OpenModel, open_model
+from models_serving.engine.parameters import InvalidRequestError, Parameters
+from models_serving.engine.runner import Layers, Runner
+from models_serving.engine.slots import Ended, Engine, QueueFullError
+from tests.models_serving import tiny
+from tests.models_serving.serving import Heard, answer, begin, drawn, until
+
+NO_END: frozenset[int] = frozenset()
+every_kind = pytest.mark.parametrize("kind", tiny.KINDS)
+
+
+def tokens(length: int, start: int = 5) -> list[int]:
+    return [(start + 37 * position) % 290 + 5 for position in range(length)]
+
+
+def plain(max_tokens: int, **wanted: Any) -> Parameters:
+    return Parameters(max_tokens=max_tokens, **({"seed": 0, "temperature": 0.0} | wanted))
+
+
+def an_engine(folder: Path, *, slots: int, max_waiting: int = 64, prefill_tokens: int = 512) -> Engine:
+    loaded = load(ModelSpec("m", str(folder)))
+    runner = Runner(loaded.model, loaded.layers, slots=slots, max_len=loaded.max_len)
+    return Engine(runner, loaded.tokenizer, NO_END, max_waiting=max_waiting, prefill_tokens=prefill_tokens)
+
+
+@every_kind
+def test_greedy_answers_in_one_batch_equal_generate_one_by_one(folders: dict[str, Path], kind: str) -> None:
+    """Prompts shorter and longer than the window of 16 and than a prefill chunk; more requests than slots."""
+    loaded = load(ModelSpec("m", str(folders[kind])))
+    runner = Runner(loaded.model, loaded.layers, slots=4, max_len=loaded.max_len)
+    engine = Engine(runner, loaded.tokenizer, NO_END, prefill_tokens=64)
+    engine.start()
+    prompts = [tokens(length, start=length) for length in (1, 3, 14, 17, 40, 90, 200)]
+    ours = drawn(engine, [(prompt, plain(24)) for prompt in prompts])
+    engine.close()
+    for prompt, mine in zip(prompts, ours, strict=True):
+        ids = torch.tensor([prompt])
+        whole = loaded.model.generate(
+            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=24, eos_token_id=None
+        )
+        assert mine == whole[0, len(prompt) :].tolist()
+        assert len(mine) == 24
+
+
+def test_a_seed_gives_the_same_text_whoever_shares_the_batch(folders: dict[str, Path]) -> None:
+    engine = an_engine(folders["llama"], slots=8, prefill_tokens=32)
+    engine.start()
+    one = (tokens(30), plain(60, temperature=1.0, seed=42, top_p=0.95, repetition_penalty=1.1))
+    [alone] = drawn(engine, [one])
+    others = [(tokens(7 + 9 * i, i), plain(5 + 11 * i, temperature=1.5, seed=i, top_k=40)) for i in range(7)]
+    crowd = drawn(engine, [*others[:4], one, *others[4:], one])
+    [other_seed] = drawn(engine, [(one[0], plain(60, temperature=1.0, seed=43, top_p=0.95))])
+    engine.close()
+    assert crowd[4] == alone
+    assert crowd[8] == alone
+    assert len(alone) == 60
+    assert other_seed != alone
+
+
+def test_choices_of_one_request_differ_and_repeat(llama: OpenModel) -> None:
+    def three() -> list[list[int]]:
+        wanted = {"seed": 5, "max_tokens": 20, "temperature": 1.0, "min_tokens": 20}
+        return drawn(llama.engine, llama.prepare([Message("user", "hi")], wanted, choices=3))
+
+    first = three()
+    assert three() == first
+    assert len({tuple(choice) for choice in first}) == 3
+
+
+def test_without_a_seed_one_is_drawn_and_repeats_the_answer(llama: OpenModel) -> None:
+    [(prompt, drawn_seed)] = llama.prepare([Message("user", "hi")], {"max_tokens": 20})
+    [(_, another)] = llama.prepare([Message("user", "hi")], {"max_tokens": 20})
+    assert drawn_seed.seed != another.seed
+    first = drawn(llama.engine, [(prompt, drawn_seed)])
+    again = llama.prepare([Message("user", "hi")], {"max_tokens": 20, "seed": drawn_seed.seed})
+    assert drawn(llama.engine, again) == first
+
+
+def test_an_answer_reports_reason_counts_and_times(llama: OpenModel) -> None:
+    text, end = answer(llama, max_tokens=7, min_tokens=7, seed=1)
+    assert (end.reason, end.completion_tokens, end.error) == ("length", 7, "")
+    assert end.prompt_tokens == len(llama.prepare([Message("user", "hello")], {})[0][0])
+    assert end.started is not None
+    assert end.first_token is not None
+    assert 0 <= end.started <= end.first_token <= end.finished
+    assert text
+
+
+def test_the_end_token_stops_an_answer_and_is_not_text(folders: dict[str, Path]) -> None:
+    """Every token that greedy decoding gives is made the end token in turn."""
+    loaded = load(ModelSpec("m", str(folders["llama"])))
+    runner = Runner(loaded.model, loaded.layers, slots=2, max_len=loaded.max_len)
+    engine = Engine(runner, loaded.tokenizer, NO_END)
+    engine.start()
+    [free] = drawn(engine, [(tokens(9), plain(12))])
+    engine.close()
+    end_token = free[6]
+    ending = Engine(runner, loaded.tokenizer, frozenset({end_token}))
+    ending.start()
+    [(ticket, heard)] = begin(ending, [(tokens(9), plain(12))])
+    assert (heard.end.reason, ticket.drawer.drawn) == ("stop", free[: free.index(end_token) + 1])
+    assert heard.text == loaded.tokenizer.decode(free[: free.index(end_token)]).rstrip("\ufffd")
+    [(waited, longer)] = begin(ending, [(tokens(9), plain(12, min_tokens=12))])
+    assert (longer.end.reason, end_token in waited.drawer.drawn) == ("length", False)
+    ending.close()
+
+
+def test_streamed_text_is_the_decoding_of_all_tokens_up_to_the_stop_text(llama: OpenModel) -> None:
+    wanted = {"max_tokens": 80, "min_tokens": 1, "seed": 11, "temperature": 1.2}
+    [(ticket, heard)] = begin(llama.engine, llama.prepare([Message("user", "hello")], wanted))
+    assert heard.end.reason in ("length", "stop")
+    whole = tiny.tokenizer().decode(ticket.drawer.drawn, skip_special_tokens=True)
+    assert heard.text == whole.rstrip("\ufffd")
+    stop = whole[20:24]
+    text, end = answer(llama, **wanted, stop=[stop, "never said"])
+    assert (text, end.reason) == (whole[: whole.index(stop)], "stop")
+
+
+@pytest.mark.parametrize("phase", ["waiting", "prefill", "decode"])
+def test_a_cancelled_request_ends_as_cancelled_and_frees_its_slot(folders: dict[str, Path], phase: str) -> None:
+    engine = an_engine(folders["llama"], slots=1, prefill_tokens=16)
+    blocker = Heard()
+    if phase == "waiting":
+        [running] = engine.submit([(tokens(3), plain(500))], [blocker])
+    [(ticket, heard)] = begin(engine, [(tokens(200), plain(200))])
+    if phase == "prefill":
+        # The chunks of a long prompt take several steps; the second one finds the ticket cancelled.
+        fill = engine._runner.prefill
+
+        def once(*args: Any, **kwargs: Any) -> torch.Tensor:
+            ticket.cancel()
+            return fill(*args, **kwargs)
+
+        engine._runner.prefill = once  # type: ignore[method-assign] # the only way to stand between two chunks
+    if phase == "decode":
+        heard.on_event = lambda event: ticket.cancel() if isinstance(event, Chunk) else None
+    if phase == "waiting":
+        ticket.cancel()
+    engine.start()
+    assert (heard.end.reason, heard.end.completion_tokens < 200) == ("cancelled", True)
+    assert (heard.end.completion_tokens > 0) is (phase == "decode")
+    if phase == "waiting":
+        running.cancel()
+        assert blocker.end.reason == "cancelled"
+    [after] = drawn(engine, [(tokens(5), plain(3))])
+    assert len(after) == 3
+    assert engine.load == {"running": 0, "filling": 0, "waiting": 0}
+    engine.close()
+
+
+def test_a_deadline_ends_an_answer_that_has_begun_and_one_that_waits(folders: dict[str, Path]) -> None:
+    engine = an_engine(folders["llama"], slots=1)
+    [(_, late)] = begin(engine, [(tokens(5), plain(100))], seconds=0.0)
+    engine.start()
+    assert (late.end.reason, late.end.completion_tokens) == ("deadline", 0)
+    [(ticket, heard)] = begin(engine, [(tokens(5), plain(400))], seconds=600)
+
+    def pass_the_deadline(event: object) -> None:
+        ticket.deadline = 0.0
+
+    heard.on_event = pass_the_deadline
+    assert heard.end.reason == "deadline"
+    assert 0 < heard.end.completion_tokens < 400
+    engine.close()
+
+
+def test_a_full_queue_refuses_and_all_choices_or_none_are_taken(folders: dict[str, Path]) -> None:
+    engine = an_engine(folders["llama"], slots=1, max_waiting=2)
+    begun = begin(engine, [(tokens(3), plain(2))])
+    with pytest.raises(QueueFullError):
+        begin(engine, [(tokens(3), plain(2))] * 2)
+    begun += begin(engine, [(tokens(3), plain(2))])
+    engine.start()
+    assert [heard.end.reason for _, heard in begun] == ["length", "length"]
+    engine.close()
+    with pytest.raises(QueueFullError):
+        begin(engine, [(tokens(3), plain(2))])
+
+
+def test_closing_ends_every_request_as_cancelled(folders: dict[str, Path]) -> None:
+    engine = an_engine(folders["llama"], slots=2)
+    begun = begin(engine, [(tokens(3), plain(500))] * 4)
+    begun[0][1].on_event = lambda event: closing.set()
+    closing = threading.Event()
+    engine.start()
+    assert closing.wait(60)
+    engine.close()
+    assert [heard.end.reason for _, heard in begun] == ["cancelled"] * 4
+    assert engine.alive is False
+
+
+def test_a_failing_step_ends_its_requests_and_the_next_ones_are_served(folders: dict[str, Path]) -> None:
+    engine = an_engine(folders["llama"], slots=4)
+    decode, broken = engine._runner.decode, threading.Event()
+
+    def break_once(*args: Any, **kwargs: Any) -> torch.Tensor:
+        if not broken.is_set():
+            broken.set()
+            raise RuntimeError("out of memory")
+        return decode(*args, **kwargs)
+
+    engine._runner.decode = break_once  # type: ignore[method-assign] # a fault is put in
+    engine.start()
+    ends = [heard.end for _, heard in begin(engine, [(tokens(3), plain(9))] * 2)]
+    assert [(end.reason, end.error) for end in ends] == [("error", "the engine failed: RuntimeError")] * 2
+    [after] = drawn(engine, [(tokens(5), plain(3))])
+    assert len(after) == 3
+    engine.close()
+
+
+def test_logits_that_are_no_numbers_end_only_their_own_request(folders: dict[str, Path]) -> None:
+    engine = an_engine(folders["llama"], slots=4)
+    decode = engine._runner.decode
+
+    def spoil_one_row(last: list[int], lengths: list[int]) -> torch.Tensor:
+        logits = decode(last, lengths).clone()
+        logits[[row for row, length in enumerate(lengths) if length == 22]] = torch.nan
+        return logits
+
+    engine._runner.decode = spoil_one_row  # type: ignore[method-assign] # a fault is put in
+    engine.start()
+    (_, sound), (_, spoilt) = begin(engine, [(tokens(30), plain(9)), (tokens(20), plain(9))])
+    assert (spoilt.end.reason, spoilt.end.error) == ("error", "the model's logits are no numbers")
+    assert spoilt.end.completion_tokens == 3
+    assert (sound.end.reason, sound.end.completion_tokens) == ("length", 9)
+    engine.close()
+
+
+def test_a_listener_that_raises_is_treated_as_gone(llama: OpenModel) -> None:
+    calls: list[object] = []
+
+    def bad(event: Chunk | Ended) -> None:
+        calls.append(event)
+        raise ValueError("no ears")
+
+    prompt, wanted = tokens(5), plain(300)
+    llama.engine.submit([(prompt, wanted)], [bad])
+    until(lambda: bool(calls) and isinstance(calls[-1], Ended))
+    assert isinstance(calls[-1], Ended)
+    assert (calls[-1].reason, len(calls)) == ("cancelled", 2)
+
+
+request_mix = st.lists(
+    st.tuples(
+        st.integers(1, 60),  # prompt length
+        st.integers(0, 2),  # which prompt: some are shared
+        st.integers(1, 30),  # max_tokens
+        st.sampled_from(["run", "cancel now", "cancel at first", "overdue"]),
+        st.floats(0, 2),
+    ),
+    min_size=1,
+    max_size=14,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(mix=request_mix)
+def test_any_mix_of_requests_leaves_no_slot_taken_and_nobody_waiting(
+    shared_engine: Engine, mix: list[tuple[int, int, int, str, float]]
+) -> None:
+    begun = []
+    for length, start, max_tokens, fate, temperature in mix:
+        request = (tokens(length, start), plain(max_tokens, temperature=temperature))
+        [(ticket, heard)] = begin(shared_engine, [request], seconds=0.0 if fate == "overdue" else 600.0)
+        if fate == "cancel now":
+            ticket.cancel()
+        if fate == "cancel at first":
+            heard.on_event = lambda event, ticket=ticket: ticket.cancel()
+        begun.append((ticket, heard, fate, max_tokens))
+    for ticket, heard, fate, max_tokens in begun:
+        assert heard.end.completion_tokens == len(ticket.drawer.drawn) <= max_tokens
+        if fate == "run":
+            assert (heard.end.reason, heard.end.completion_tokens) == ("length", max_tokens)
+        if fate == "overdue":
+            assert heard.end.reason == "deadline"
+    until(lambda: shared_engine.load == {"running": 0, "filling": 0, "waiting": 0})
+    # After all that a row still holds what belongs to it.
+    assert drawn(shared_engine, [(tokens(21), plain(12))]) == [shared_engine.expected]  # type: ignore[attr-defined] # set by the fixture
+
+
+@pytest.fixture(scope="module")
+def shared_engine(folders: dict[str, Path]) -> Any:
+    engine = an_engine(folders["mistral"], slots=3, prefill_tokens=32)
+    engine.start()
+    [engine.expected] = drawn(engine, [(tokens(21), plain(12))])  # type: ignore[attr-defined] # kept for the test
+    yield engine
+    engine.close()
+
+
+def test_the_self_check_refuses_a_wrong_window(folders: dict[str, Path]) -> None:
+    loaded = load(ModelSpec("m", str(folders["mistral"])))
+    runner = Runner(loaded.model, Layers({"full_attention": None}), slots=2, max_len=loaded.max_len)
+    engine = Engine(runner, loaded.tokenizer, loaded.eos)
+    engine.start()
+    with pytest.raises(LoadError, match="the self-check failed"):
+        selfcheck.check(loaded, engine)
+    engine.close()
+
+
+@every_kind
+def test_the_self_check_reaches_beyond_the_window(folders: dict[str, Path], kind: str) -> None:
+    model = open_model(ModelSpec(kind, str(folders[kind]), slots=1))
+    model.engine.close()
+    assert model.checked == {"prompts": [5, 48], "steps": 16, "beyond_window": None if kind == "llama" else True}
+
+
+def test_what_cannot_be_honoured_is_refused_by_name(llama: OpenModel) -> None:
+    def refused(**wanted: Any) -> tuple[str, str]:
+        with pytest.raises(InvalidRequestError) as caught:
+            llama.prepare([Message("user", "hello")], wanted)
+        return caught.value.parameter, str(caught.value)
+
+    assert refused(temperature=2.5) == ("temperature", "temperature must be from 0 to 2, not 2.5")
+    assert refused(temperature="hot") == ("temperature", "temperature must be a number from 0 to 2")
+    assert refused(temperature=float("nan"))[0] == "temperature"
+    assert refused(temperature=True)[0] == "temperature"
+    assert refused(top_p=0.0) == ("top_p", "top_p must be above 0, up to 1, not 0.0")
+    assert refused(top_k=1.5) == ("top_k", "top_k must be a whole number")
+    assert refused(max_tokens=0) == ("max_tokens", "max_tokens must be at least 1, not 0")
+    assert refused(seed=2**70)[0] == "seed"
+    assert refused(stop=["a"] * 17) == ("stop", "at most 16 stop texts")
+    assert refused(stop=[""])[0] == "stop"
+    assert refused(min_tokens=9, max_tokens=8)[0] == "min_tokens"
+    assert refused(best_of=3) == ("best_of", "unknown parameters: best_of")
+    room = 512 - len(llama.prepare([Message("user", "hello")], {})[0][0])
+    assert refused(max_tokens=room + 1) == (
+        "max_tokens",
+        f"max_tokens is {room + 1}, but after the messages the context has room for {room}",
+    )
+    assert llama.prepare([Message("user", "hello")], {"max_tokens": room})[0][1].max_tokens == room
+    assert llama.prepare([Message("user", "hello")], {})[0][1].max_tokens == room
+
+
+def test_messages_that_do_not_fit_or_that_the_template_refuses_are_refused(llama: OpenModel) -> None:
+    with pytest.raises(InvalidRequestError, match="no room for an answer"):
+        llama.prepare([Message("user", "word " * 600)], {})
+    with pytest.raises(InvalidRequestError, match="a system message comes first"):
+        llama.prepare([Message("user", "hi"), Message("system", "be terse")], {})

@@ -1,0 +1,103 @@
+"""What is loaded, what is refused, and what is said of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models_serving.contracts import Message
+from models_serving.engine.loading import LoadError, ModelSpec, load
+from tests.models_serving import tiny
+
+
+def refused(path: Path | str, **spec: Any) -> str:
+    with pytest.raises(LoadError) as caught:
+        load(ModelSpec("m", str(path), **spec))
+    return str(caught.value)
+
+
+def change_config(folder: Path, **changes: Any) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_a_hub_id_without_a_full_commit_hash_is_refused() -> None:
+    message = "m: a hub id needs `revision`, the full commit hash; a name can move"
+    assert refused("somebody/some-model") == message
+    assert refused("somebody/some-model", revision="main") == message
+    assert refused("no such folder") == "m: no such folder is neither a folder nor a hub id"
+
+
+def test_weights_other_than_safetensors_are_refused(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path / "pickled")
+    (folder / "model.safetensors").unlink()
+    torch.save({}, folder / "pytorch_model.bin")
+    assert refused(folder) == "m: no *.safetensors in pickled; other weight formats are not loaded"
+
+
+def test_a_model_with_code_of_its_own_is_refused(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path)
+    change_config(folder, model_type="homemade", auto_map={"AutoConfig": "code.C", "AutoModelForCausalLM": "code.M"})
+    (folder / "code.py").write_text("raise SystemExit('this must never run')")
+    assert "trust_remote_code" in refused(folder)
+
+
+def test_a_model_without_a_chat_template_needs_one(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path, template=False)
+    assert refused(folder) == (
+        "m: the model has no chat template of its own; name a Jinja file as `chat_template` to serve it"
+    )
+    given = tmp_path / "given.jinja"
+    given.write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+    assert load(ModelSpec("m", str(folder), chat_template=str(given))).prompt([Message("user", "a")]) != []
+    given.write_text("{{ raise_exception('never') }}")
+    assert refused(folder, chat_template=str(given)) == "m: the chat template refuses a plain question: never"
+
+
+def test_attention_without_key_value_slots_is_refused(tmp_path: Path) -> None:
+    folder = tiny.save("qwen2", tmp_path)
+    change_config(folder, layer_types=["full_attention", "linear_attention"])
+    assert "linear_attention" in refused(folder)
+
+
+def test_weights_that_are_not_all_there_are_refused(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path)
+    change_config(folder, num_hidden_layers=3)
+    assert refused(folder).startswith("m: the weights lack model.layers.2.")
+
+
+def test_lengths_dtypes_and_devices_that_do_not_exist_are_refused(folders: dict[str, Path]) -> None:
+    assert refused(folders["llama"], max_len=513) == "m: max_len is from 32 to 512 for this model, not 513"
+    assert refused(folders["llama"], dtype="int3") == "m: dtype is auto, float32, bfloat16, float16, not int3"
+    if not torch.cuda.is_available():
+        assert refused(folders["llama"], device="cuda") == "m: there is no CUDA device"
+
+
+def test_the_facts_identify_the_exact_state(folders: dict[str, Path], tmp_path: Path) -> None:
+    one, again = (load(ModelSpec("m", str(folders["llama"]))).facts for _ in range(2))
+    assert one == again
+    assert one["architecture"] == "LlamaForCausalLM"
+    assert (one["dtype"], one["max_len"], one["eos"], one["seeds"]) == ("float32", 512, [1], "exact")
+    other = load(ModelSpec("m", str(tiny.save("llama", tmp_path / folders["llama"].name, seed=1)))).facts
+    changed = {name for name in one if one[name] != other[name]}
+    assert changed == {"weights_sha256"}
+    half = load(ModelSpec("m", str(folders["llama"]), dtype="bfloat16")).facts
+    assert {name for name in one if one[name] != half[name]} == {"dtype", "seeds"}
+
+
+def test_the_models_own_sampling_defaults_hold_where_nothing_is_asked(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path)
+    tiny.set_generation_config(folder, do_sample=True, temperature=0.6, top_k=20, eos_token_id=[1, 4])
+    loaded = load(ModelSpec("m", str(folder)))
+    assert (loaded.defaults, loaded.eos) == ({"temperature": 0.6, "top_k": 20}, frozenset({1, 4}))
+    tiny.set_generation_config(folder, temperature=0.6, repetition_penalty=1.1)
+    assert load(ModelSpec("m", str(folder))).defaults == {"repetition_penalty": 1.1}
+
+
+def test_a_context_that_changes_with_its_length_is_kept_below_that_length(tmp_path: Path) -> None:
+    rope = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0, "original_max_position_embeddings": 128}
+    folder = tiny.save("llama", tmp_path, rope_parameters=rope)
+    assert load(ModelSpec("m", str(folder))).max_len == 128
+    assert refused(folder, max_len=256) == "m: max_len is from 32 to 128 for this model, not 256"

@@ -1,0 +1,300 @@
+"""The model server over real HTTP on the loopback, asked by the platform's own client and by plain requests."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from models_serving.client import probe, stream_sync
+from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, GenerationRequest
+from models_serving.engine.opening import OpenModel
+from models_serving.engine.parameters import HONOURED
+from models_serving.engine.slots import Engine
+from models_serving.server import Desk, main, make_server
+from models_serving.wire import SAMPLING
+from tests.models_serving.asking import WAYS, a_request, ask_sync
+from tests.models_serving.serving import RunningServer, until
+
+Ask = Callable[[Endpoint, GenerationRequest], list[Event]]
+HELLO = [{"role": "user", "content": "hello"}]
+IDLE = {"running": 0, "filling": 0, "waiting": 0}
+
+
+def endpoint(server: RunningServer, **changes: Any) -> Endpoint:
+    return Endpoint("openai_compatible", f"{server.root}/v1", **changes)
+
+
+def post(server: RunningServer, **body: Any) -> httpx.Response:
+    return httpx.post(f"{server.root}/v1/chat/completions", json={"model": "llama", "messages": HELLO} | body)
+
+
+def idle(engine: Engine) -> bool:
+    return engine.load == IDLE
+
+
+@pytest.mark.parametrize("ask", WAYS)
+def test_a_streamed_answer_carries_text_usage_and_its_whole_provenance(ask: Ask, server: RunningServer) -> None:
+    sampling = {"temperature": 0.9, "top_k": 50, "max_tokens": 30, "min_tokens": 30, "seed": 5}
+    *chunks, last = ask(endpoint(server), a_request("hello", model="llama", **sampling))
+    assert isinstance(last, Finished)
+    assert last.text == "".join(chunk.text for chunk in chunks if isinstance(chunk, Chunk))
+    assert (last.finish_reason, last.usage.completion_tokens) == ("length", 30)
+    model = server.models[0]
+    report = last.report["plurivox"]
+    assert report["revision"] == model.facts
+    assert last.report["system_fingerprint"] == report["fingerprint"] == model.fingerprint
+    neutral = {"top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0}
+    assert report["sampling"] == sampling | neutral | {"frequency_penalty": 0.0, "stop": [], "choice": 0}
+    assert 0 <= report["timings"]["started"] <= report["timings"]["first_token"] <= report["timings"]["finished"]
+
+
+def test_an_answer_in_one_piece_equals_the_streamed_one(server: RunningServer) -> None:
+    sampling = {"seed": 9, "max_tokens": 25, "temperature": 1.0}
+    last = ask_sync(endpoint(server), a_request("hello", model="llama", **sampling))[-1]
+    assert isinstance(last, Finished)
+    whole = post(server, **sampling).json()
+    [choice] = whole["choices"]
+    assert choice["message"] == {"role": "assistant", "content": last.text}
+    assert choice["finish_reason"] == last.finish_reason
+    assert whole["usage"]["completion_tokens"] == last.usage.completion_tokens
+    assert whole["object"] == "chat.completion"
+
+
+def test_several_choices_come_in_one_stream_each_with_its_index(server: RunningServer) -> None:
+    body = {"n": 2, "seed": 3, "max_tokens": 12, "min_tokens": 12, "stream": True}
+    lines = [line for line in post(server, **body).text.split("\n\n") if line]
+    assert lines.pop() == "data: [DONE]"
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines]
+    texts = ["", ""]
+    for chunk in chunks:
+        [choice] = chunk["choices"]
+        texts[choice["index"]] += choice["delta"].get("content", "")
+    whole = post(server, **(body | {"stream": False})).json()
+    assert [choice["message"]["content"] for choice in whole["choices"]] == texts
+    assert texts[0] != texts[1]
+    assert whole["usage"]["completion_tokens"] == 24
+    assert all("usage" not in chunk for chunk in chunks)
+
+
+def test_stop_texts_are_honoured(server: RunningServer) -> None:
+    sampling = {"seed": 9, "max_tokens": 40, "min_tokens": 1, "temperature": 1.0}
+    text = post(server, **sampling).json()["choices"][0]["message"]["content"]
+    stop = text[8:10]
+    stopped = post(server, **sampling, stop=[stop]).json()["choices"][0]
+    assert (stopped["message"]["content"], stopped["finish_reason"]) == (text[: text.index(stop)], "stop")
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "message"),
+    [
+        ({"logit_bias": {}, "echo": True}, "echo", "unsupported parameters: echo, logit_bias"),
+        ({"temperature": 3}, "temperature", "temperature must be from 0 to 2, not 3"),
+        ({"messages": []}, "messages", None),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages", None),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages", None),
+        ({"messages": [{"role": "user", "content": "half \ud83d"}]}, "messages", None),
+        ({"n": 0}, "n", None),
+        ({"n": "2"}, "n", None),
+        ({"stream": "yes"}, "stream", None),
+        ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens", "max_tokens and max_completion_tokens differ"),
+        ({"messages": [{"role": "user", "content": "long " * 900}]}, "messages", None),
+    ],
+)
+def test_what_cannot_be_honoured_is_answered_with_400_naming_it(
+    server: RunningServer, body: dict[str, Any], param: str, message: str | None
+) -> None:
+    content = json.dumps({"model": "llama", "messages": HELLO} | body)
+    answer = httpx.post(f"{server.root}/v1/chat/completions", content=content)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"], error["type"]) == (400, param, "invalid_request_error")
+    assert message is None or error["message"] == message
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"model": NaN}', b"[" * 100_000])
+def test_a_body_that_is_no_json_object_is_answered_with_400(server: RunningServer, body: bytes) -> None:
+    answer = httpx.post(f"{server.root}/v1/chat/completions", content=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
+
+
+def test_other_errors_have_the_same_shape(server: RunningServer) -> None:
+    unknown = post(server, model="gpt")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
+    assert httpx.get(f"{server.root}/v1/nowhere").json()["error"]["message"] == "Not Found"
+    assert httpx.get(f"{server.root}/v1/chat/completions").status_code == 405
+    large = httpx.post(f"{server.root}/v1/chat/completions", content=b" " * 4_100_000)
+    assert (large.status_code, large.json()["error"]["code"]) == (413, "too_large")
+    [failed] = ask_sync(endpoint(server), a_request(model="llama", temperature=5.0))
+    assert isinstance(failed, Failed)
+    assert (failed.kind, failed.error) == ("refused", "HTTP 400: temperature must be from 0 to 2, not 5.0")
+
+
+def test_the_list_of_models_and_the_probe_name_exact_states(server: RunningServer) -> None:
+    report = probe(endpoint(server), "mistral")
+    assert (report.serves, report.models) == (True, ("llama", "mistral"))
+    assert report.facts == server.models[1].facts
+    entries = httpx.get(f"{server.root}/v1/models").json()["data"]
+    assert entries[0]["plurivox"]["honours"] == sorted(HONOURED) == sorted(SAMPLING)
+    assert entries[0]["plurivox"]["self_check"]["steps"] == 16
+
+
+def test_ready_means_that_every_model_generates(server: RunningServer) -> None:
+    ready = httpx.get(f"{server.root}/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"status": "ok", "models": {"llama": "ok", "mistral": "ok"}})
+    assert httpx.get(f"{server.root}/healthz").json() == {"status": "ok"}
+
+
+def test_not_ready_when_one_engine_has_stopped(server: RunningServer) -> None:
+    server.models[1].engine.close()
+    ready = httpx.get(f"{server.root}/readyz")
+    assert ready.status_code == 503
+    assert ready.json()["models"] == {"llama": "ok", "mistral": "the engine has stopped"}
+
+
+def hold(model: OpenModel, gate: threading.Event) -> list[int]:
+    """Each decode step waits for the gate. Returns a list that grows by one with every step that begins."""
+    decode, steps = model.engine._runner.decode, []
+
+    def held(tokens: list[int], lengths: list[int]) -> Any:
+        steps.append(len(tokens))
+        assert gate.wait(60)
+        return decode(tokens, lengths)
+
+    model.engine._runner.decode = held  # type: ignore[method-assign] # the test holds the engine
+    return steps
+
+
+def test_a_full_queue_answers_429_and_recovers(server: RunningServer) -> None:
+    """One answer is held in its first step and three wait: the fifth is told to come later."""
+    gate, model = threading.Event(), server.models[0]
+    hold(model, gate)
+    lasts: list[Event] = []
+    asked = a_request(model="llama", max_tokens=5, min_tokens=5, seed=1)
+    threads = [threading.Thread(target=lambda: lasts.append(ask_sync(endpoint(server), asked)[-1])) for _ in range(4)]
+    for number, thread in enumerate(threads):
+        thread.start()
+        until(lambda number=number: model.engine.load == {"running": 1, "filling": 0, "waiting": number})
+    [busy] = ask_sync(endpoint(server), asked)
+    assert isinstance(busy, Failed)
+    assert (busy.kind, busy.error, busy.retry_after) == ("busy", "HTTP 429: the queue is full", 1.0)
+    gate.set()
+    for thread in threads:
+        thread.join()
+    assert [isinstance(last, Finished) for last in lasts] == [True] * 4
+    until(lambda: idle(model.engine))
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_client_that_leaves_frees_its_slot(server: RunningServer, streamed: bool) -> None:
+    gate, model = threading.Event(), server.models[0]
+    steps = hold(model, gate)
+    body = {"model": "llama", "messages": HELLO, "max_tokens": 400, "min_tokens": 400, "stream": streamed}
+    asking = httpx.Request("POST", f"{server.root}/v1/chat/completions", json=body)
+    head = "".join(f"{name}: {value}\r\n" for name, value in asking.headers.items())
+    with socket.create_connection((asking.url.host, asking.url.port or 80)) as connection:
+        connection.sendall(f"POST {asking.url.path} HTTP/1.1\r\n{head}\r\n".encode() + asking.content)
+        until(lambda: len(steps) == 1)
+    [ticket] = model.engine._rows
+    until(lambda: ticket.cancelled)
+    gate.set()
+    until(lambda: idle(model.engine))
+    # The step that was held is the last one of an answer of 400 tokens.
+    assert (steps, len(ticket.drawer.drawn)) == ([1], 2)
+
+
+def test_a_key_is_asked_for_where_one_is_set(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    guarded = RunningServer(make_server(Desk(server.models, api_key="s3cret"), host="127.0.0.1", port=0), server.models)
+    monkeypatch.setenv("RIGHT", "s3cret")
+    monkeypatch.setenv("WRONG", "guess")
+    asked = a_request(model="llama", max_tokens=3, min_tokens=3, seed=1)
+    assert isinstance(ask_sync(endpoint(guarded, api_key_env="RIGHT"), asked)[-1], Finished)
+    for wrong in (endpoint(guarded, api_key_env="WRONG"), endpoint(guarded)):
+        [failed] = ask_sync(wrong, asked)
+        assert isinstance(failed, Failed)
+        assert (failed.kind, failed.error) == ("refused", "HTTP 401: this server needs a key")
+    assert httpx.get(f"{guarded.root}/v1/models").status_code == 401
+    assert httpx.get(f"{guarded.root}/readyz").status_code == 200
+    guarded.stop()
+
+
+def test_an_answer_that_the_engine_ends_early_is_an_error_on_the_stream(server: RunningServer) -> None:
+    gate, model = threading.Event(), server.models[0]
+    hold(model, gate)
+    events = stream_sync(endpoint(server), a_request(model="llama", max_tokens=400, min_tokens=400, seed=1))
+    assert isinstance(next(events), Chunk)
+    closing = threading.Thread(target=model.engine.close)
+    closing.start()
+    until(lambda: not model.engine.alive)
+    gate.set()
+    closing.join()
+    last = list(events)[-1]
+    assert isinstance(last, Failed)
+    assert (last.kind, last.error) == ("broken", "the server reports: the server is going down")
+
+
+def start_process(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "models_serving.server", *arguments]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=Path.cwd())
+
+
+def test_the_process_serves_a_configuration_and_ends_running_answers_on_sigterm(
+    folders: dict[str, Path], tmp_path: Path, unused_tcp_port: int
+) -> None:
+    config = tmp_path / "models.yaml"
+    config.write_text(f"- {{name: tiny, path: {folders['llama']}, slots: 1, max_len: 500}}\n")
+    process = start_process("--config", str(config), "--port", str(unused_tcp_port))
+    try:
+        root = f"http://127.0.0.1:{unused_tcp_port}"
+
+        def ready() -> bool:
+            assert process.poll() is None
+            try:
+                return httpx.get(f"{root}/readyz").status_code == 200
+            except httpx.TransportError:
+                return False
+
+        until(ready)
+        there = Endpoint("openai_compatible", f"{root}/v1")
+        events = stream_sync(there, a_request(model="tiny", max_tokens=30, min_tokens=30, seed=1))
+        assert isinstance(next(events), Chunk)
+        process.send_signal(signal.SIGTERM)
+        last = list(events)[-1]
+        # A short answer comes to its end while the server drains.
+        assert isinstance(last, Finished)
+        process.wait(20)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("config", "error"),
+    [
+        ("- {name: a}", "[0].path is missing"),
+        ("- {name: a, path: b, colour: red}", "[0].colour is unknown"),
+        ("- {name: a, path: b, slots: many}", "[0].slots must be int"),
+        ("{}", "must hold a list of models"),
+        ("[", "cannot be read"),
+        ("- {name: a, path: who/knows}", "a: a hub id needs `revision`"),
+    ],
+)
+def test_a_wrong_configuration_is_said_in_one_line(
+    tmp_path: Path, config: str, error: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "models.yaml"
+    file.write_text(config)
+    assert main(["--config", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("models_serving: ")
+    assert error in said
+    assert main([]) == 1
+    assert capsys.readouterr().err == "models_serving: nothing to serve: give --config or --model\n"

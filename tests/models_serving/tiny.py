@@ -1,0 +1,84 @@
+"""Tiny models with random weights, one per kind of attention, saved as a model folder like any other."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+
+TEMPLATE = (
+    "{% for m in messages %}{% if m.role == 'system' and not loop.first %}{{ raise_exception('a system message comes "
+    "first') }}{% endif %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+SPECIAL = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
+TEXT = ["the model says one word after another", "grüße aus köln 😀 日本語", "what a day, what a night"]
+SHAPE: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+    "eos_token_id": 1,
+    "bos_token_id": None,
+    "pad_token_id": 0,
+    # Larger weights than usual: the next token then really depends on what came before.
+    "initializer_range": 0.3,
+}
+KINDS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "llama": (LlamaForCausalLM, LlamaConfig, {}),
+    "qwen2": (
+        Qwen2ForCausalLM,
+        Qwen2Config,
+        {"use_sliding_window": True, "sliding_window": 16, "max_window_layers": 1},
+    ),
+    "mistral": (MistralForCausalLM, MistralConfig, {"sliding_window": 16}),
+    "gemma2": (Gemma2ForCausalLM, Gemma2Config, {"sliding_window": 16, "head_dim": 8, "query_pre_attn_scalar": 8}),
+}
+
+
+@cache
+def tokenizer() -> PreTrainedTokenizerFast:
+    """Byte-level BPE with few merges: most characters beyond ASCII take several tokens."""
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+    )
+    raw.train_from_iterator(TEXT, trainer)
+    made = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|end|>", pad_token="<|pad|>")
+    made.chat_template = TEMPLATE
+    return made
+
+
+def save(kind: str, folder: Path, *, seed: int = 0, template: bool = True, **changes: Any) -> Path:
+    """Make a model of the kind and save it as a folder."""
+    model_class, config_class, special = KINDS[kind]
+    torch.manual_seed(seed)
+    model = model_class(config_class(vocab_size=len(tokenizer()), **(SHAPE | special | changes)))
+    model.save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    if not template:
+        (folder / "chat_template.jinja").unlink()
+    return folder
+
+
+def set_generation_config(folder: Path, **settings: Any) -> None:
+    """Write a generation_config.json of exactly these members."""
+    (folder / "generation_config.json").write_text(json.dumps(settings))
