@@ -1,11 +1,12 @@
 """Which address leads to which app."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from annotation.common import views as common
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("annotation.common.urls")),
     path("admin/", admin.site.urls),
     path("csrf/", common.csrf, name="csrf"),
 ]

@@ -1,4 +1,5 @@
-"""What every request passes: an id for the logs, and domain errors turned into pages."""
+"""What every request passes: an id for the logs, the content policy of the admin, forms that a script sends, and domain
+errors turned into pages."""
 
 import uuid
 from collections.abc import Awaitable, Callable
@@ -6,18 +7,19 @@ from typing import cast
 
 import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
 
 from annotation.common.errors import DomainError
+from annotation.common.views import domain_error_page
 
 Answer = HttpResponseBase | Awaitable[HttpResponseBase]
 GetResponse = Callable[[HttpRequest], Answer]
 
 
-class _Both:
-    """A middleware that serves sync and async requests alike."""
+class Middleware:
+    """Runs `before` and `after` around a request, in threads and in the event loop alike."""
 
     sync_capable = async_capable = True
 
@@ -28,35 +30,59 @@ class _Both:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Answer:
-        return self.get_response(request)
-
-
-class request_ids(_Both):  # noqa: N801 - used like a function in the settings
-    """Gives each request an id, bound to every log line and sent back, so that a report can be traced."""
-
-    def __call__(self, request: HttpRequest) -> Answer:
-        request_id = uuid.uuid4().hex[:12]
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request=request_id)
+        self.before(request)
         answer = self.get_response(request)
         if self.is_async:
-            return self._marked_later(cast("Awaitable[HttpResponseBase]", answer), request_id)
-        return self._marked(cast("HttpResponseBase", answer), request_id)
+            return self._later(request, cast("Awaitable[HttpResponseBase]", answer))
+        return self.after(request, cast("HttpResponseBase", answer))
 
-    async def _marked_later(self, answer: Awaitable[HttpResponseBase], request_id: str) -> HttpResponseBase:
-        return self._marked(await answer, request_id)
+    async def _later(self, request: HttpRequest, answer: Awaitable[HttpResponseBase]) -> HttpResponseBase:
+        return self.after(request, await answer)
 
-    @staticmethod
-    def _marked(response: HttpResponseBase, request_id: str) -> HttpResponseBase:
-        response.headers["X-Request-ID"] = request_id
+    def before(self, request: HttpRequest) -> None:
+        """Look at the request."""
+
+    def after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """The response, changed or another."""
         return response
 
 
-class domain_errors(_Both):  # noqa: N801 - used like a function in the settings
+class request_ids(Middleware):  # noqa: N801 - used like a function in the settings
+    """Gives each request an id, bound to every log line and sent back, so that a report can be traced."""
+
+    def before(self, request: HttpRequest) -> None:
+        request.request_id = uuid.uuid4().hex[:12]  # type: ignore[attr-defined]  # read again below
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request=request.request_id)  # type: ignore[attr-defined]  # see above
+
+    def after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        response.headers["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]  # see above
+        return response
+
+
+class admin_policy(Middleware):  # noqa: N801 - used like a function in the settings
+    """Gives the admin's pages the wider content policy that its widgets need, and no other page."""
+
+    def after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if request.path_info.startswith("/admin/"):
+            response._csp_replace = settings.ADMIN_CONTENT_SECURITY_POLICY  # type: ignore[attr-defined]  # csp reads it
+        return response
+
+
+class form_redirects(Middleware):  # noqa: N801 - used like a function in the settings
+    """A form that static/js/form.js sent is told where to go instead of being redirected there, because a script cannot
+    see a redirect, and following it would load the next page twice."""
+
+    def after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if "X-PV-Form" not in request.headers or response.status_code not in {301, 302, 303, 307, 308}:
+            return response
+        told = HttpResponse(status=204, headers={"X-PV-Location": response.headers["Location"]})
+        told.cookies = response.cookies
+        return told
+
+
+class domain_errors(Middleware):  # noqa: N801 - used like a function in the settings
     """The one place where a `DomainError` becomes a page."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if not isinstance(exception, DomainError):
-            return None
-        context = {"error": exception, "status": exception.status}
-        return render(request, "common/error.html", context, status=exception.status)
+        return domain_error_page(request, exception) if isinstance(exception, DomainError) else None

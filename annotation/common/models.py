@@ -37,3 +37,13 @@ class AppendOnly(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise AppendOnlyError(f"{type(self).__name__} rows are never deleted")
+
+
+class Heartbeat(models.Model):
+    """When a worker last took a message from a queue: the proof that beat, broker and worker all live."""
+
+    queue = models.CharField(max_length=40, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.queue} at {self.at:%H:%M:%S}"

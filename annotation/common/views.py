@@ -1,14 +1,17 @@
-"""Pages without domain words: errors in the platform's look, and a fresh form token."""
+"""Pages without domain words: errors in the platform's look, a fresh form token, and two pages for machines that
+watch over the site."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_safe
 from structlog.contextvars import get_contextvars
 
 from annotation.common.errors import DocumentError, DomainError
+from annotation.common.health import readiness
 
 # what a page's script looks for to tell a stale form token from any other refusal
 CSRF_HEADER = "X-PV-CSRF"
@@ -87,3 +90,18 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def csrf(request: HttpRequest) -> JsonResponse:
     """A fresh token for a form that is still on the screen."""
     return JsonResponse({"token": get_token(request)})
+
+
+@require_safe
+@never_cache
+def healthz(request: HttpRequest) -> JsonResponse:
+    """This process answers."""
+    return JsonResponse({"alive": True})
+
+
+@require_safe
+@never_cache
+def readyz(request: HttpRequest) -> JsonResponse:
+    """The whole site can work: database, storage, workers, models."""
+    report = readiness(timezone.now())
+    return JsonResponse(report, status=200 if report["ready"] else 503)

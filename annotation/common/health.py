@@ -1,0 +1,81 @@
+"""Is the site able to work? Each part answers for itself. Names no model: annotators may read what this says."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from annotation.common.models import Heartbeat
+from models_serving.catalog.models import ServedModel
+
+QUEUES = ("default", "generation")
+# beat sends every 5 s: three in a row have to be lost
+SILENCE = timedelta(seconds=15)
+LEAST_DISK = 50 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing that has to work, and a word about it that may be shown to anybody."""
+
+    ok: bool
+    detail: str = ""
+
+
+def record_heartbeat(*, queue: str, now: datetime) -> None:
+    """A worker took a message from this queue."""
+    Heartbeat.objects.update_or_create(queue=queue, defaults={"at": now})
+
+
+def readiness(now: datetime) -> dict[str, Any]:
+    """What `/readyz` says: ready only when every part is."""
+    parts = {name: _asked(part, now) for name, part in PARTS.items()}
+    return {"ready": all(part.ok for part in parts.values()), "parts": {name: asdict(p) for name, p in parts.items()}}
+
+
+def _asked(part: Callable[[datetime], Part], now: datetime) -> Part:
+    try:
+        return part(now)
+    except DatabaseError:
+        return Part(ok=False, detail="the database does not answer")
+
+
+def _database(now: datetime) -> Part:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return Part(ok=True)
+
+
+def _storage(now: datetime) -> Part:
+    if not os.access(settings.DATA_DIR, os.W_OK):
+        return Part(ok=False, detail="the data folder cannot be written to")
+    if shutil.disk_usage(settings.DATA_DIR).free < LEAST_DISK:
+        return Part(ok=False, detail="the disk is full")
+    return Part(ok=True)
+
+
+def _workers(now: datetime) -> Part:
+    """Broker, beat and a worker for each queue: a heartbeat has passed through all of them."""
+    heard = dict(Heartbeat.objects.filter(at__gte=now - SILENCE).values_list("queue", "at"))
+    silent = [queue for queue in QUEUES if queue not in heard]
+    return Part(ok=not silent, detail=f"nothing heard of: {', '.join(silent)}" if silent else "")
+
+
+def _models(now: datetime) -> Part:
+    enabled = ServedModel.objects.filter(enabled=True)
+    healthy = enabled.filter(health=ServedModel.Health.HEALTHY)
+    answer, all_of = healthy.count(), enabled.count()
+    return Part(ok=answer == all_of, detail=f"{answer} of {all_of} answer")
+
+
+PARTS: dict[str, Callable[[datetime], Part]] = {
+    "database": _database,
+    "storage": _storage,
+    "workers": _workers,
+    "models": _models,
+}

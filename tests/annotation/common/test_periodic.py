@@ -1,0 +1,73 @@
+"""Beat's own tables are filled by Celery's scheduler from what apps declare; here the real scheduler does it."""
+
+import sys
+from types import ModuleType
+from types import SimpleNamespace as Simple
+
+import pytest
+from celery import current_app
+from celery.schedules import crontab
+from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import DatabaseScheduler
+
+from annotation.common.periodic import beat_schedule
+
+
+def beat_starts() -> None:
+    DatabaseScheduler(app=current_app).setup_schedule()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_beat_knows_the_heartbeat_of_each_queue_once_however_often_it_starts() -> None:
+    beat_starts()
+    beat_starts()
+    beats = PeriodicTask.objects.filter(task="annotation.common.tasks.heartbeat").order_by("queue")
+    assert [(beat.queue, beat.interval.every, beat.expire_seconds) for beat in beats] == [
+        ("default", 5, 10),
+        ("generation", 5, 10),
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_beat_leaves_an_entry_switched_off_that_was_switched_off_in_the_admin() -> None:
+    beat_starts()
+    PeriodicTask.objects.filter(queue="generation").update(enabled=False)
+    beat_starts()
+    beats = PeriodicTask.objects.filter(task="annotation.common.tasks.heartbeat").order_by("queue")
+    assert [beat.enabled for beat in beats] == [True, False]
+
+
+def test_every_entry_names_a_task_that_exists() -> None:
+    current_app.loader.import_default_modules()
+    assert [
+        entry["task"] for entry in current_app.conf.beat_schedule.values() if entry["task"] not in current_app.tasks
+    ] == []
+
+
+@pytest.fixture
+def an_app_with(monkeypatch: pytest.MonkeyPatch) -> object:
+    def make(name: str, entries: dict[str, object]) -> Simple:
+        for path in (name, f"{name}.beat"):
+            module = ModuleType(path)
+            module.__path__ = []
+            module.__spec__ = Simple(name=path, submodule_search_locations=[])
+            monkeypatch.setitem(sys.modules, path, module)
+        sys.modules[f"{name}.beat"].ENTRIES = entries
+        return Simple(name=name)
+
+    return make
+
+
+def test_seconds_expire_and_a_calendar_does_not(an_app_with: object) -> None:
+    nightly = crontab(hour="2", minute="0")
+    app = an_app_with("one_app", {"often": ("one.often", 0.2), "nightly": ("one.nightly", nightly, "exports")})
+    assert beat_schedule([app]) == {
+        "often": {"task": "one.often", "schedule": 0.2, "options": {"queue": "default", "expire_seconds": 1}},
+        "nightly": {"task": "one.nightly", "schedule": nightly, "options": {"queue": "exports"}},
+    }
+
+
+def test_two_apps_cannot_take_the_same_name(an_app_with: object) -> None:
+    one, other = (an_app_with(name, {"sweep": (f"{name}.sweep", 5)}) for name in ("one_app", "other_app"))
+    with pytest.raises(ValueError, match="'sweep'"):
+        beat_schedule([one, other])
