@@ -1,0 +1,11 @@
+"""Doors for Celery."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from models_serving.catalog import services
+
+
+@shared_task
+def check_all_health() -> None:
+    services.check_all_health(now=timezone.now())

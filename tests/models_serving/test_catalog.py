@@ -1,0 +1,252 @@
+"""The catalogue: declared models, their health, and the exact states that answered."""
+
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from models_serving.catalog import beat, services, tasks
+from models_serving.catalog.models import ModelRevision, ServedModel
+from models_serving.catalog.queries import endpoint_for, missing_names
+from models_serving.catalog.services import DeclarationError, check_health, record_revision, register_models, say_hello
+from models_serving.contracts import Endpoint, Failed, Finished
+from tests.models_serving.asking import a_request, ask_sync
+from tests.models_serving.serving import RunningServer
+from tests.models_serving.stub import StubServer
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+KEY = "sk-this-must-never-be-shown"
+
+
+def scripted(name: str = "echo", **changes: Any) -> ServedModel:
+    [made] = register_models(declarations=[{"name": name, "backend": "scripted"} | changes])
+    return made
+
+
+@pytest.fixture
+def staff(db: None) -> Client:
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser("root", "root@example.org", "pw"))
+    return client
+
+
+@pytest.mark.django_db
+def test_a_declaration_makes_models_and_a_second_one_changes_only_what_it_names() -> None:
+    declared = {"name": "demo-terse", "card": {"provider": "us"}, "supported_parameters": ["seed", "max_tokens"]}
+    [made] = register_models(declarations=[declared], default_url="http://127.0.0.1:8100/v1")
+    ServedModel.objects.filter(pk=made.pk).update(enabled=False, health="healthy")
+    [again] = register_models(declarations=[declared], default_url="http://127.0.0.1:8100/v1")
+    assert (again.pk, again.enabled, again.health) == (made.pk, False, "healthy")
+    [moved] = register_models(declarations=[declared | {"licence": "MIT"}], default_url="http://127.0.0.1:9000/v1")
+    assert (moved.licence, moved.health, moved.card) == ("MIT", "unknown", {"provider": "us"})
+    assert endpoint_for(moved) == Endpoint(
+        "openai_compatible", "http://127.0.0.1:9000/v1", supported=frozenset({"seed", "max_tokens"})
+    )
+    assert moved.asked_as == "demo-terse"
+    assert ServedModel.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("declared", "error"),
+    [
+        ({}, "a declaration is a list of models"),
+        (["a"], "[0] must be a mapping"),
+        ([{"url": "http://x"}], "[0].name is missing"),
+        ([{"name": "a", "colour": 1}], "[0].colour is unknown; known are " + ", ".join(services.DECLARED)),
+        ([{"name": "a", "backend": "magic"}], "[0].backend: there are openai_compatible, scripted"),
+        ([{"name": "a"}], "[0].url: an address that begins with http:// or https:// is needed"),
+        ([{"name": "a b", "backend": "scripted"}], None),
+        ([{"name": "a", "backend": "scripted", "options": [1]}], "[0].options: a mapping is needed"),
+        ([{"name": "a", "backend": "scripted", "supported_parameters": ["sead"]}], None),
+        ([{"name": "a", "backend": "scripted", "api_key_env": KEY}], None),
+        ([{"name": "a", "backend": "scripted", "api_key_env": "SECRET_KEY"}], None),
+        ([{"name": "a", "backend": "scripted"}] * 2, "declared twice: a"),
+    ],
+)
+def test_a_wrong_declaration_registers_nothing_and_names_the_place(declared: Any, error: str | None) -> None:
+    with_a_good_one = [{"name": "good", "backend": "scripted"}, *declared] if isinstance(declared, list) else declared
+    with pytest.raises(DeclarationError) as caught:
+        register_models(declarations=with_a_good_one)
+    assert error is None or str(caught.value) == error.replace("[0]", "[1]")
+    assert KEY not in str(caught.value)
+    assert ServedModel.objects.count() == 0
+
+
+@pytest.mark.django_db
+def test_the_same_facts_are_one_revision_and_other_facts_another() -> None:
+    model = scripted(options={"text": "a"})
+    report = {"plurivox": {"revision": {"weights_sha256": "aa"}, "timings": {"finished": 1.0}}, "id": "x"}
+    first = record_revision(served_model=model, report=report)
+    later = report | {"id": "y", "plurivox": {"revision": {"weights_sha256": "aa"}, "timings": {"finished": 2.0}}}
+    assert record_revision(served_model=model, report=later) == first
+    assert record_revision(served_model=model, report={"system_fingerprint": "fp"}) != first
+    assert first.facts["reported"] == {"weights_sha256": "aa"}
+    with pytest.raises(TypeError, match="never changed"):
+        first.save()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_revision_results_when_many_record_it_at_once() -> None:
+    model = scripted()
+    barrier, made = threading.Barrier(8), []
+
+    def record() -> None:
+        barrier.wait()
+        made.append(record_revision(served_model=model, report={"model": "m", "system_fingerprint": "f"}).pk)
+        connection.close()
+
+    threads = [threading.Thread(target=record) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(made), len(set(made)), ModelRevision.objects.count()) == (8, 1, 1)
+
+
+@pytest.mark.django_db
+def test_health_says_whether_the_model_is_there_and_why_not(stub: StubServer) -> None:
+    def answer(exchange: Any) -> None:
+        exchange.start(kind="application/json")
+        exchange.send(b'{"data": [{"id": "there"}]}')
+
+    stub.answer = answer
+    there, gone, mute = register_models(
+        declarations=[{"name": name, "url": stub.url} for name in ("there", "gone")]
+        + [{"name": "mute", "url": "http://127.0.0.1:1/v1"}]
+    )
+    assert (there.health, there.health_checked_at) == ("unknown", None)
+    for model in (there, gone, mute):
+        check_health(served_model=model, now=NOW)
+        model.refresh_from_db()
+    assert (there.health, there.health_detail, there.health_checked_at) == ("healthy", "", NOW)
+    assert (gone.health, gone.health_detail) == ("unhealthy", "it does not serve 'gone'")
+    assert mute.health == "unhealthy"
+    assert mute.health_detail.startswith("no connection")
+    assert ModelRevision.objects.count() == 0
+
+
+@pytest.mark.django_db
+def test_a_health_check_does_not_undo_what_somebody_changes_meanwhile() -> None:
+    model = scripted()
+    ServedModel.objects.update(enabled=False, licence="MIT")
+    check_health(served_model=model, now=NOW)
+    model.refresh_from_db()
+    assert (model.enabled, model.licence, model.health) == (False, "MIT", "healthy")
+
+
+@pytest.mark.django_db
+def test_our_engine_is_the_same_revision_before_and_after_it_answers(server: RunningServer) -> None:
+    [model] = register_models(declarations=[{"name": "llama"}], default_url=f"{server.root}/v1")
+    check_health(served_model=model, now=NOW)
+    [known] = ModelRevision.objects.all()
+    last = ask_sync(endpoint_for(model), a_request(model=model.asked_as, max_tokens=4, min_tokens=4, seed=1))[-1]
+    assert isinstance(last, Finished)
+    assert record_revision(served_model=model, report=last.report) == known
+    assert known.facts["reported"]["weights_sha256"] == server.models[0].facts["weights_sha256"]
+
+
+@pytest.mark.django_db
+def test_hello_is_a_real_answer_or_the_reason_why_not() -> None:
+    hello = say_hello(served_model=scripted(options={"text": "I am a script."}))
+    assert isinstance(hello, Finished)
+    assert hello.text == "I am a script."
+    assert ModelRevision.objects.count() == 1
+    picky = say_hello(served_model=scripted("picky", supported_parameters=["seed"]))
+    assert isinstance(picky, Finished)
+    broken = say_hello(served_model=scripted("broken", options={"fail_after": 0}))
+    assert isinstance(broken, Failed)
+    assert broken.kind == "broken"
+
+
+@pytest.mark.django_db
+def test_missing_names_are_those_that_no_enabled_model_bears() -> None:
+    scripted("a")
+    scripted("b", enabled=False)
+    assert missing_names(["c", "a", "b"]) == ["b", "c"]
+
+
+@pytest.mark.django_db
+def test_beat_runs_a_task_that_checks_enabled_models() -> None:
+    scripted("on")
+    scripted("off", enabled=False)
+    [(task, _)] = beat.ENTRIES.values()
+    assert task == tasks.check_all_health.name
+    tasks.check_all_health()
+    assert dict(ServedModel.objects.values_list("name", "health")) == {"on": "healthy", "off": "unknown"}
+
+
+@pytest.mark.django_db
+def test_the_command_registers_lists_checks_and_says_hello(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], settings: Any
+) -> None:
+    settings.MODEL_SERVER_URL = "http://127.0.0.1:1/v1"
+    file = tmp_path / "models.yaml"
+    file.write_text("- {name: a, backend: scripted, options: {text: hi}}\n- {name: b, enabled: false}\n")
+    call_command("models", "register", str(file))
+    call_command("models", "list")
+    line_b = "b (off)\tunknown\thttp://127.0.0.1:1/v1\t\n"
+    assert capsys.readouterr().out == f"a\tunknown\tscripted\t\n{line_b}" * 2
+    call_command("models", "check")
+    call_command("models", "hello", "a")
+    assert capsys.readouterr().out == "a\thealthy\tscripted\t\nhi\n"
+    ServedModel.objects.update(enabled=True)
+    with pytest.raises(CommandError, match="not every model answers"):
+        call_command("models", "check")
+    with pytest.raises(CommandError, match="no model is called c"):
+        call_command("models", "hello", "c")
+    file.write_text("- {name: a, backend: wrong}\n")
+    with pytest.raises(CommandError, match=r"models.yaml: \[0\].backend: there are"):
+        call_command("models", "register", str(file))
+
+
+def messages_of(client: Client, action: str, *models: ServedModel) -> list[str]:
+    form = {"action": action, "_selected_action": [model.pk for model in models]}
+    page = client.post(reverse("admin:catalog_servedmodel_changelist"), form, follow=True)
+    return [str(message) for message in page.context["messages"]]
+
+
+def test_the_admin_says_hello_and_checks(staff: Client) -> None:
+    well = scripted("well", options={"text": "<b>hello</b>"})
+    ill = scripted("ill", options={"fail_after": 0, "fail_kind": "busy"})
+    assert messages_of(staff, "say_hello", well, ill) == [
+        "ill: busy (the script breaks off here)",
+        "well says: <b>hello</b>",
+    ]
+    assert messages_of(staff, "check_now", well) == ["well: healthy"]
+    page = staff.get(reverse("admin:catalog_servedmodel_changelist")).content.decode()
+    assert "healthy" in page
+    assert "<b>hello</b>" not in page
+
+
+def test_the_admin_never_shows_a_key(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", KEY)
+    model = scripted(api_key_env="SOME_API_KEY")
+    for address in ("changelist", "change"):
+        arguments = [model.pk] if address == "change" else []
+        page = staff.get(reverse(f"admin:catalog_servedmodel_{address}", args=arguments)).content.decode()
+        assert KEY not in page
+        assert page.count("SOME_API_KEY") == (1 if address == "change" else 0)
+
+
+def test_the_admins_form_refuses_what_a_declaration_may_not_hold(staff: Client) -> None:
+    form = {"name": "x", "backend": "magic", "options": "{}", "card": "{}", "supported_parameters": "null"}
+    page = staff.post(reverse("admin:catalog_servedmodel_add"), form)
+    assert page.context["adminform"].form.errors == {"backend": ["there are openai_compatible, scripted"]}
+    staff.post(reverse("admin:catalog_servedmodel_add"), form | {"backend": "scripted"})
+    assert list(ServedModel.objects.values_list("name", "backend", "enabled")) == [("x", "scripted", False)]
+
+
+def test_revisions_are_only_looked_at(staff: Client) -> None:
+    revision = record_revision(served_model=scripted(), report={"model": "m"})
+    address = reverse("admin:catalog_modelrevision_change", args=[revision.pk])
+    assert staff.get(address).status_code == 200
+    assert staff.post(address, {"facts": "{}"}).status_code == 403
+    assert staff.get(reverse("admin:catalog_modelrevision_add")).status_code == 403
