@@ -1,9 +1,34 @@
 """WHAT IS ASKED: a study, its draft document, and its published versions."""
 
+import json
+from typing import TYPE_CHECKING, Any
+
 from django.conf import settings
 from django.db import models
 
 from annotation.common.models import AppendOnly
+
+if TYPE_CHECKING:
+    # to a reader it is a JSON field, in the database it is text
+    _Kept = models.JSONField
+else:
+    _Kept = models.TextField
+
+
+class DocumentField(_Kept):
+    """JSON kept as text: the order of its keys is part of the document, and PostgreSQL's jsonb would lose it."""
+
+    def from_db_value(self, value: str | None, *_: object) -> Any:
+        return None if value is None else json.loads(value)
+
+    def to_python(self, value: Any) -> Any:
+        return json.loads(value) if isinstance(value, str) else value
+
+    def get_prep_value(self, value: Any) -> Any:
+        return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    def value_to_string(self, obj: models.Model) -> str:
+        return str(self.get_prep_value(self.value_from_object(obj)))
 
 
 class Study(models.Model):
@@ -39,7 +64,7 @@ class StudyVersion(AppendOnly):
 
     study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
-    document = models.JSONField()
+    document = DocumentField()
     sha256 = models.CharField(max_length=64)
     published_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True)
     published_at = models.DateTimeField()

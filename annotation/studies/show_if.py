@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 COMBINERS = {"all", "any", "not"}
+REASONS = ("not_shown", "unanswered", "not_applicable", "prefer_not_to_say")
 TESTS = {"is", "in", "contains", "at_least", "at_most", "missing"}
 
 
@@ -23,9 +24,21 @@ def _checked(condition: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise ValueError("not takes a condition")
         _checked(value)
-    elif isinstance(value, dict) and not (len(value) == 1 and set(value) <= TESTS):
-        raise ValueError(f"{key}: allowed are a value, or one of {', '.join(sorted(TESTS))}")
+    elif isinstance(value, dict):
+        _checked_test(key, value)
     return condition
+
+
+def _checked_test(key: str, test: dict[str, Any]) -> None:
+    if len(test) != 1 or not set(test) <= TESTS:
+        raise ValueError(f"{key}: allowed are a value, or one of {', '.join(sorted(TESTS))}")
+    kind, wanted = next(iter(test.items()))
+    if kind == "in" and not isinstance(wanted, list):
+        raise ValueError(f"{key}: in takes a list of values")
+    if kind in {"at_least", "at_most"} and (isinstance(wanted, bool) or not isinstance(wanted, int | float)):
+        raise ValueError(f"{key}: {kind} takes a number")
+    if kind == "missing" and wanted not in (True, False, *REASONS):
+        raise ValueError(f"{key}: missing takes true, false, {', '.join(REASONS)}")
 
 
 Condition = Annotated[dict[str, Any], AfterValidator(_checked)]
@@ -41,6 +54,19 @@ def names(condition: Mapping[str, Any]) -> Iterator[str]:
             yield from names(part)
     else:
         yield key
+
+
+def tests(condition: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """(question, test, wanted) of every leaf."""
+    key, value = next(iter(condition.items()))
+    if key == "not":
+        yield from tests(value)
+    elif key in COMBINERS:
+        for part in value:
+            yield from tests(part)
+    else:
+        kind, wanted = next(iter(value.items())) if isinstance(value, dict) else ("is", value)
+        yield key, kind, wanted
 
 
 def holds(condition: Mapping[str, Any], answers: Mapping[str, Mapping[str, Any]]) -> bool:

@@ -1,8 +1,8 @@
 """Which models answer in a study, and how their answers are asked for."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from annotation.studies.questions.base import Strict
 
@@ -36,6 +36,11 @@ class PoolEntry(Strict):
         return self.serve or self.name
 
 
+def _named(value: object) -> object:
+    """A bare name is an entry with nothing else."""
+    return {"name": value} if isinstance(value, str) else value
+
+
 class FailurePolicy(Strict):
     """What happens when a candidate cannot be generated: so many retries of the same model, then this."""
 
@@ -46,7 +51,7 @@ class FailurePolicy(Strict):
 class ModelRules(Strict):
     """The pool, and what holds for every entry unless the entry says otherwise."""
 
-    pool: tuple[PoolEntry, ...] = Field(min_length=1)
+    pool: tuple[Annotated[PoolEntry, BeforeValidator(_named)], ...] = Field(min_length=1)
     system_message: str = ""
     sampling: SamplingRules = SamplingRules()
     deadline: float = Field(default=30.0, gt=0, le=600, description="Seconds for one whole answer.")

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from annotation.studies.questions.base import Strict
+from annotation.studies.texts import Text
 
 
 class NoneAcceptable(Strict):
@@ -31,12 +32,13 @@ class Protocol(Strict):
     per_candidate: tuple[str, ...] = ()
     about_item: tuple[str, ...] = ()
     choice: Choice | None = None
-    instruction: dict[str, str] | None = None
+    instruction: Text | None = None
 
     @model_validator(mode="after")
     def _asks_something(self) -> "Protocol":
         if not (self.per_candidate or self.about_item or self.choice):
             raise ValueError("asks nothing: give per_candidate, about_item or choice")
         if self.choice and self.choice.source != "pick" and self.choice.source not in self.per_candidate:
-            raise ValueError(f"choice.from: allowed are pick, {', '.join(self.per_candidate)}")
+            allowed = ", ".join(("pick", *self.per_candidate))
+            raise ValueError(f"choice.from: {self.choice.source} is not asked per candidate; allowed are {allowed}")
         return self

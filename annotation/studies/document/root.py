@@ -2,17 +2,28 @@
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+import pycountry
+from pydantic import AfterValidator, Field, model_validator
 
+from annotation.studies.document.checks import problems_in
 from annotation.studies.document.models import ModelRules
+from annotation.studies.document.problems import DocumentProblemsError
 from annotation.studies.document.protocols import Protocol
-from annotation.studies.document.steps import AnyStep, ConversationsStep, Name, QuestionnaireStep
+from annotation.studies.document.steps import AnyStep, Name
 from annotation.studies.questions import AnyQuestion
 from annotation.studies.questions.base import Strict
-from annotation.studies.show_if import names
 from annotation.studies.texts import Text
+
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+Check = Literal["speed_mad", "untouched_sliders", "straight_lining"]
+
+
+def _currency(code: str) -> str:
+    if code and pycountry.currencies.get(alpha_3=code) is None:
+        raise ValueError(f"{code} is no currency; write its ISO code, such as GBP, EUR or USD")
+    return code
 
 
 class Statement(Strict):
@@ -36,7 +47,7 @@ class Quota(Strict):
 
     name: Name
     by: str
-    cells: dict[str, int] = Field(min_length=1)
+    cells: dict[str, Annotated[int, Field(ge=0)]] = Field(min_length=1)
     full: Literal["screen_out"] = "screen_out"
 
 
@@ -65,7 +76,7 @@ class Panel(Strict):
 class Payment(Strict):
     """What people are told and are paid."""
 
-    currency: str = Field(default="", max_length=3)
+    currency: Annotated[str, AfterValidator(_currency)] = ""
     amount: float | None = Field(default=None, ge=0)
     note: Text | None = None
 
@@ -98,8 +109,8 @@ class StudyDocument(Strict):
     study: Name
     title: Text
     summary: Text | None = None
-    languages: tuple[str, ...] = Field(default=("en",), min_length=1)
-    minutes: float | None = None
+    languages: tuple[Language, ...] = Field(default=("en",), min_length=1)
+    minutes: float | None = Field(default=None, gt=0)
     contact: str = ""
     consent: tuple[Consent, ...] = ()
     models: ModelRules | None = None
@@ -109,77 +120,16 @@ class StudyDocument(Strict):
     quotas: tuple[Quota, ...] = ()
     panel: Panel = Panel()
     payment: Payment = Payment()
-    checks: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
     export: ExportDeclaration = ExportDeclaration()
     retention: Retention = Retention()
 
     @model_validator(mode="after")
-    def _references_exist(self) -> "StudyDocument":
-        problems = [*self._step_problems(), *self._question_problems(), *self._name_problems()]
+    def _fits_together(self) -> "StudyDocument":
+        problems = problems_in(self)
         if problems:
-            raise ValueError("; ".join(problems))
+            raise DocumentProblemsError(problems)
         return self
-
-    def _name_problems(self) -> list[str]:
-        seen = [step.name for step in self.steps]
-        twice = sorted({name for name in seen if seen.count(name) > 1})
-        return [f"steps: the name {name} is used twice" for name in twice]
-
-    def _question_problems(self) -> list[str]:
-        problems = []
-        for place, name in self._asked():
-            if name not in self.questions:
-                problems.append(
-                    f"{place}: {name} is no question; there are {', '.join(sorted(self.questions)) or 'none'}"
-                )
-        for name, question in self.questions.items():
-            missing = (
-                [read for read in names(question.show_if) if read not in self.questions] if question.show_if else []
-            )
-            problems += [f"questions.{name}.show_if: {read} is no question" for read in missing]
-        return problems
-
-    def _asked(self) -> list[tuple[str, str]]:
-        asked = []
-        for index, step in enumerate(self.steps):
-            if isinstance(step, QuestionnaireStep):
-                asked += [
-                    (f"steps.{index}.pages.{n}", name) for n, page in enumerate(step.pages) for name in page.questions
-                ]
-            if isinstance(step, ConversationsStep):
-                asked += [
-                    (f"steps.{index}.after.{block.name}", name) for block in step.after for name in block.questions
-                ]
-        for key, protocol in self.protocols.items():
-            asked += [(f"protocols.{key}", name) for name in (*protocol.per_candidate, *protocol.about_item)]
-        asked += [(f"quotas.{quota.name}.by", quota.by) for quota in self.quotas]
-        return asked
-
-    def _step_problems(self) -> list[str]:
-        problems = []
-        for index, step in enumerate(self.steps):
-            if step.kind == "consent" and step.name not in {consent.version for consent in self.consent}:
-                problems.append(f"steps.{index}.name: {step.name} is no consent version")
-            if isinstance(step, ConversationsStep):
-                problems += self._conversation_problems(index, step)
-        return problems
-
-    def _conversation_problems(self, index: int, step: ConversationsStep) -> list[str]:
-        problems = []
-        for part in ("opening", "turns"):
-            rules = getattr(step, part)
-            if rules.protocol not in self.protocols:
-                problems.append(f"steps.{index}.{part}.protocol: {rules.protocol} is no protocol")
-            elif self.protocols[rules.protocol].choice is None:
-                problems.append(f"steps.{index}.{part}.protocol: {rules.protocol} has no choice, so no talk can go on")
-        if self.models is None:
-            problems.append(f"steps.{index}: conversations need models")
-        elif step.opening.candidates.k > len(self.models.pool):
-            problems.append(
-                f"steps.{index}.opening.candidates.k: {step.opening.candidates.k} different models are asked for and "
-                f"models.pool has {len(self.models.pool)}"
-            )
-        return problems
 
     # -- reading -----------------------------------------------------------------------------------------------------
     def canonical(self) -> dict[str, Any]:
@@ -191,6 +141,7 @@ class StudyDocument(Strict):
 
 
 def document_sha256(canonical: dict[str, Any]) -> str:
-    """SHA-256 of a canonical document: sorted keys, no spaces, UTF-8."""
-    encoded = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    """SHA-256 of a canonical document: no spaces, UTF-8, keys in the document's order, because the order of choices and
+    rows is what people see."""
+    encoded = json.dumps(canonical, separators=(",", ":"), ensure_ascii=False).encode()
     return hashlib.sha256(encoded).hexdigest()

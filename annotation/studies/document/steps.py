@@ -10,6 +10,10 @@ from annotation.studies.texts import Text
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,79}$")]
 
 
+# a type's name is exported as it stands, so it may have spaces: "values guided"
+TypeName = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^\S(.*\S)?$")]
+
+
 class ConsentStep(Strict):
     """Shows a consent text (by its version) with statements to tick."""
 
@@ -72,13 +76,15 @@ class LaterTurns(TurnRules):
     """Turns after the opening, with their limits: `max` none means no limit."""
 
     min: int = Field(default=1, ge=1, description="Turns, the opening included, before the talk can be finished.")
-    advised_max: int | None = None
-    max: int | None = None
+    advised_max: int | None = Field(default=None, ge=1)
+    max: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _limits_fit(self) -> "LaterTurns":
         if self.max is not None and self.max < self.min:
             raise ValueError(f"max {self.max} must not be below min {self.min}")
+        if self.advised_max is not None and not self.min <= self.advised_max <= (self.max or self.advised_max):
+            raise ValueError(f"advised_max {self.advised_max} must lie between min and max")
         return self
 
 
@@ -99,7 +105,7 @@ class ConversationsStep(Strict):
     title: Text | None = None
     intro: Text | None = None
     count: int = Field(ge=1, le=100)
-    types: dict[str, ConversationType] = Field(default_factory=dict)
+    types: dict[TypeName, ConversationType] = Field(default_factory=dict)
     types_note: Text | None = None
     enforce_types: bool = Field(default=False, description="A type that has its number cannot be chosen again.")
     opening_text: Text | None = None

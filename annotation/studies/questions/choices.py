@@ -27,8 +27,10 @@ NOT_ONE_OF_THEM = gettext_noop("This is not one of the choices.")
 
 def labelled(value: object) -> object:
     """A plain list becomes key = label; a mapping stays."""
-    if not isinstance(value, list | tuple):
+    if isinstance(value, dict):
         return value
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be a list of texts, or a mapping 'key: label'")  # noqa: TRY004 - pydantic makes a message of ValueError only
     keys = [_plain(part) for part in value]
     twice = sorted({key for key in keys if keys.count(key) > 1})
     if twice:
@@ -38,7 +40,7 @@ def labelled(value: object) -> object:
 
 def _plain(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"{value!r} is not allowed in a list of choices; write texts, or a mapping 'key: label'")  # noqa: TRY004 - pydantic makes a message of ValueError only
+        raise ValueError(f"{str(value).lower()} is not allowed among choices; write texts, or a mapping 'key: label'")  # noqa: TRY004 - pydantic makes a message of ValueError only
     return str(value)
 
 

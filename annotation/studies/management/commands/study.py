@@ -1,0 +1,110 @@
+"""`manage.py study`: load, validate, schema, diff, publish."""
+
+import json
+from argparse import RawDescriptionHelpFormatter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from annotation.common.errors import DomainError
+from annotation.studies import loading, services
+from annotation.studies.diff import changes
+from annotation.studies.document import StudyDocument
+from annotation.studies.models import Study
+from annotation.studies.texts import in_language
+
+ACTOR = "system"
+EXAMPLES = """examples:
+  manage.py study load tour --publish --open
+  manage.py study load prism --slug my-prism --serve demo-terse,demo-warm,demo-formal,demo-playful
+  manage.py study validate my_study.yaml
+  manage.py study schema > study.schema.json
+  manage.py study diff my-prism my_study.yaml
+  manage.py study publish my-prism --confirm"""
+
+
+class Command(BaseCommand):
+    help = "Work with studies and their documents."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.epilog = EXAMPLES
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        source = f"a preset ({', '.join(loading.preset_names())}), or the path of a YAML or JSON file"
+
+        load = actions.add_parser("load", help="Create a study from a preset or a file, or replace its draft.")
+        load.add_argument("source", help=source)
+        load.add_argument("--slug", help="The study's name in links; default: the one in the document.")
+        load.add_argument("--serve", metavar="MODEL[,MODEL…]", help="Served models for pool entries that have none.")
+        load.add_argument("--publish", action="store_true", help="Publish it at once.")
+        load.add_argument("--open", action="store_true", help="Publish it at once and let people in.")
+
+        validate = actions.add_parser("validate", help="Check a document and list every mistake with its path.")
+        validate.add_argument("source", help=source)
+
+        actions.add_parser("schema", help="Print the JSON Schema of study documents.")
+
+        diff = actions.add_parser("diff", help="Show what publishing would change, and what would break the data.")
+        diff.add_argument("study", help="The study's slug; its current version is compared.")
+        diff.add_argument("source", nargs="?", help=f"{source}; default: the study's draft.")
+
+        publish = actions.add_parser("publish", help="Publish the draft as the next version.")
+        publish.add_argument("study", help="The study's slug.")
+        publish.add_argument("--confirm", action="store_true", help="Changes that break the data are meant.")
+        publish.add_argument("--open", action="store_true", help="Let people in afterwards.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            getattr(self, options["action"])(options)
+        except DomainError as error:
+            raise CommandError(error.text) from None
+
+    def load(self, options: dict[str, Any]) -> None:
+        tree = loading.read_source(options["source"])
+        if options["serve"]:
+            tree = services.with_models_served(tree, [name.strip() for name in options["serve"].split(",")])
+        slug = options["slug"] or loading.checked(tree).study
+        study = services.save_source(slug=slug, tree=tree, actor=ACTOR, now=timezone.now())
+        self.stdout.write(f"{study.slug}: the draft is saved.")
+        if options["publish"] or options["open"]:
+            self._publish(study, confirmed=False, then_open=options["open"])
+
+    def validate(self, options: dict[str, Any]) -> None:
+        document = loading.checked(loading.read_source(options["source"]))
+        title = in_language(document.title, document.languages[0])
+        self.stdout.write(
+            f"{document.study} is valid: “{title}”, {len(document.steps)} steps, {len(document.questions)} questions, "
+            f"languages {', '.join(document.languages)}. SHA-256 {document.sha256()}"
+        )
+
+    def schema(self, options: dict[str, Any]) -> None:
+        schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | StudyDocument.model_json_schema()
+        self.stdout.write(json.dumps(schema, indent=2, ensure_ascii=False))
+
+    def diff(self, options: dict[str, Any]) -> None:
+        study = _study(options["study"])
+        if study.current is None:
+            raise CommandError(f"{study.slug} has no published version to compare with.")
+        source = options["source"]
+        tree = loading.read_source(source) if source else loading.read_tree(study.draft)
+        found = changes(study.current.document, loading.checked(tree | {"study": study.slug}).canonical())
+        self.stdout.write("\n".join(str(change) for change in found) or "Nothing changed.")
+
+    def publish(self, options: dict[str, Any]) -> None:
+        self._publish(_study(options["study"]), confirmed=options["confirm"], then_open=options["open"])
+
+    def _publish(self, study: Study, *, confirmed: bool, then_open: bool) -> None:
+        version = services.publish(study=study, actor=ACTOR, now=timezone.now(), confirmed=confirmed)
+        self.stdout.write(f"{study.slug}: version {version.number} is published, SHA-256 {version.sha256}.")
+        if then_open:
+            services.open_study(study=study, actor=ACTOR, now=timezone.now())
+            self.stdout.write(f"{study.slug}: people can take part.")
+
+
+def _study(slug: str) -> Study:
+    study = Study.objects.select_related("current").filter(slug=slug).first()
+    if study is None:
+        known = ", ".join(Study.objects.values_list("slug", flat=True)) or "none"
+        raise CommandError(f"There is no study {slug}; there are: {known}.")
+    return study
