@@ -146,11 +146,23 @@ CELERY_TASK_ALWAYS_EAGER = read_bool("CELERY_TASK_ALWAYS_EAGER")
 CELERY_TASK_EAGER_PROPAGATES = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "release-stale-seats": {"task": "annotation.participation.tasks.release_stale_seats", "schedule": 10 * 60},
+    "erase-expired-identities": {
+        "task": "annotation.participation.tasks.erase_expired_identities",
+        "schedule": 24 * 60 * 60,
+    },
+}
 
 # ---- models --------------------------------------------------------------------------------------------------------
 MODEL_SERVER_URL = read_text("MODEL_SERVER_URL", f"http://127.0.0.1:{read_int('MODEL_SERVER_PORT', 8100, least=1)}/v1")
 MODERATION_URL = read_text("MODERATION_URL")
 MODERATION_API_KEY_ENV = "MODERATION_API_KEY"
+
+# ---- taking part ---------------------------------------------------------------------------------------------------
+# longer than the panel's own maximum time
+SEAT_TIMEOUT_HOURS = read_int("SEAT_TIMEOUT_HOURS", 24, least=1)
+STARTS_PER_MINUTE = read_int("STARTS_PER_MINUTE", 120, least=1)
 
 # ---- pages ---------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("annotation.common.urls")),
     path("admin/", admin.site.urls),
     path("csrf/", common.csrf, name="csrf"),
+    path("", include("annotation.participation.urls")),
 ]
 
 handler400 = common.bad_request

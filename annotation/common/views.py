@@ -38,14 +38,16 @@ def error_page(
     heading: str = "",
     text: str = "",
     problems: list[tuple[str, str]] | None = None,
+    link: str = "",
 ) -> HttpResponse:
-    """An error in the platform's look. `text` and `problems` are shown to people."""
+    """An error in the platform's look. `text` and `problems` are shown to people, `link` leads on."""
     usual_heading, usual_text = _words(status)
     context = {
         "status": status,
         "heading": heading or usual_heading,
         "text": text or usual_text,
         "problems": problems or [],
+        "link": link,
         "request_id": get_contextvars().get("request", ""),
     }
     return render(request, "common/error.html", context, status=status)

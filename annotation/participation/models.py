@@ -106,7 +106,12 @@ class PageVisit(AppendOnly):
     submit_ms = models.PositiveIntegerField(null=True)
     click_count = models.PositiveIntegerField(null=True)
     details = models.JSONField(default=dict, help_text="Focus losses, pastes, viewport.")
+    key = models.CharField(max_length=64, help_text="The form's one-time key: the same page sent twice is one visit.")
+    sha256 = models.CharField(max_length=64, blank=True, help_text="Of what was sent under the key.")
     submitted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["participation", "key"], name="one_page_visit_per_key")]
 
     def __str__(self) -> str:
         return f"{self.step}/{self.page} by {self.participation}"

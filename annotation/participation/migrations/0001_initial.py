@@ -55,11 +55,13 @@ class Migration(migrations.Migration):
                 ('submit_ms', models.PositiveIntegerField(null=True)),
                 ('click_count', models.PositiveIntegerField(null=True)),
                 ('details', models.JSONField(default=dict, help_text='Focus losses, pastes, viewport.')),
+                ('key', models.CharField(help_text="The form's one-time key: the same page sent twice is one visit.", max_length=64)),
+                ('sha256', models.CharField(blank=True, help_text='Of what was sent under the key.', max_length=64)),
                 ('submitted_at', models.DateTimeField()),
                 ('participation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='page_visits', to='participation.participation')),
             ],
             options={
-                'abstract': False,
+                'constraints': [models.UniqueConstraint(fields=('participation', 'key'), name='one_page_visit_per_key')],
             },
         ),
         migrations.CreateModel(

@@ -1,0 +1,78 @@
+"""WHO MAY SEE WHOSE PLACE. A session holds the participations that were begun in it, or entered by a return link (trust
+`full`), or entered with nothing but a known panel id (trust `panel`: it goes on at the same place and is shown nothing
+that was said or written before)."""
+
+import hashlib
+import hmac
+from typing import Literal
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import translation
+
+from annotation.common.errors import NotFoundError
+from annotation.participation.models import Participation
+
+Trust = Literal["full", "panel"]
+SESSION_KEY = "participations"
+
+
+def participation_for(request: HttpRequest, pid: UUID) -> Participation:
+    """The participation, if this session holds it; else it does not exist. Interface texts turn to its language."""
+    if str(pid) not in _held(request):
+        raise NotFoundError("Nothing is here, or it belongs to another browser than this one.")
+    participation = (
+        Participation.objects.select_related("study", "version", "annotator")
+        .defer("version__document", "study__draft")
+        .filter(pk=pid)
+        .first()
+    )
+    if participation is None:
+        raise NotFoundError("Nothing is here any more.")
+    translation.activate(participation.language)
+    return participation
+
+
+def has_full_trust(request: HttpRequest, participation: Participation) -> bool:
+    """Whether earlier answers, drafts, transcripts and stored data may be shown."""
+    return _held(request).get(str(participation.pk)) == "full"
+
+
+def grant(request: HttpRequest, participation: Participation, trust: Trust) -> None:
+    """Let this session hold it. Trust that is there already is never lowered."""
+    held = _held(request)
+    if held.get(str(participation.pk)) != "full":
+        request.session[SESSION_KEY] = held | {str(participation.pk): trust}
+
+
+def held_ids(request: HttpRequest) -> list[str]:
+    """The participations that this session holds."""
+    return list(_held(request))
+
+
+def _held(request: HttpRequest) -> dict[str, str]:
+    held: dict[str, str] = request.session.get(SESSION_KEY, {})
+    return held
+
+
+# ---- the personal return link --------------------------------------------------------------------------------------
+def return_token(pid: UUID, secret: str | None = None) -> str:
+    """The secret of a personal return link. It follows from the id, so that it can be shown again; what is stored is
+    its SHA-256 alone."""
+    key = (secret or settings.SECRET_KEY).encode()
+    return hmac.new(key, f"return/{pid}".encode(), hashlib.sha256).hexdigest()
+
+
+def token_sha256(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def return_link(request: HttpRequest, participation: Participation) -> str:
+    """The link as it can be given to the person; empty where the secret that made it is gone."""
+    for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        token = return_token(participation.pk, secret)
+        if token_sha256(token) == participation.return_token_sha256:
+            return request.build_absolute_uri(reverse("participation:return", args=[token]))
+    return ""

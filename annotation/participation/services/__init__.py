@@ -1,0 +1,24 @@
+"""Every write about taking part: coming in, moving on, answering, seats, leaving."""
+
+from annotation.participation.services.answers import save_draft, submit_page
+from annotation.participation.services.consent import decline, give_consent
+from annotation.participation.services.entry import Arrival, start_participation
+from annotation.participation.services.leaving import erase_expired_identities, withdraw
+from annotation.participation.services.moving import complete_step, end_participation
+from annotation.participation.services.seats import release_stale_seats, reopen, take_seats
+
+__all__ = [
+    "Arrival",
+    "complete_step",
+    "decline",
+    "end_participation",
+    "erase_expired_identities",
+    "give_consent",
+    "release_stale_seats",
+    "reopen",
+    "save_draft",
+    "start_participation",
+    "submit_page",
+    "take_seats",
+    "withdraw",
+]

@@ -1,0 +1,101 @@
+"""Coming in."""
+
+import hashlib
+import random
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Max
+
+from annotation.accounts.models import Annotator
+from annotation.accounts.services import annotator_for
+from annotation.common.errors import ConflictError
+from annotation.participation.access import return_token, token_sha256
+from annotation.participation.models import Participation
+from annotation.participation.rules import takes_people
+from annotation.studies.models import Study
+from annotation.studies.queries import document_of
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What somebody brings along. `key` is the start form's one-time key; `person` the panel's id of them."""
+
+    key: str
+    language: str
+    person: str = ""
+    panel_study: str = ""
+    panel_session: str = ""
+    details: dict[str, str] = field(default_factory=dict)
+    rehearsal_seed: str | None = None
+
+    @property
+    def participation_id(self) -> UUID:
+        """Follows from the key, so that a double click on Start is one participation."""
+        return UUID(bytes=hashlib.sha256(f"participation/{self.key}".encode()).digest()[:16], version=4)
+
+
+def start_participation(*, study: Study, arrival: Arrival, now: datetime) -> Participation:
+    """Let somebody in: annotator, identity where a panel sent them, and a place on the current version, in one
+    transaction. The same panel id, and the same key, come to the same participation."""
+    with transaction.atomic():
+        # one at a time per study: ordinals without gaps, and one row for two requests with the same panel id
+        locked = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+        if not takes_people(locked):
+            raise ConflictError("This study does not take new participants at the moment.")
+        known = Participation.objects.filter(pk=arrival.participation_id, study=locked).first()
+        return known or _of_annotator(locked, _annotator(locked, arrival), arrival, now)
+
+
+def _annotator(study: Study, arrival: Arrival) -> Annotator:
+    kind = Annotator.Kind.PERSON if arrival.rehearsal_seed is None else Annotator.Kind.BOT
+    if not arrival.person:
+        return Annotator.objects.create(kind=kind)
+    return annotator_for(
+        provider=_provider(study, arrival), external_id=arrival.person, kind=kind, details=arrival.details
+    )
+
+
+def _provider(study: Study, arrival: Arrival) -> str:
+    """Prolific's ids name the same person everywhere; those of any other panel may mean another in another study."""
+    assert study.current is not None  # noqa: S101 - `takes_people` has looked
+    kind = document_of(study.current).panel.kind
+    # a bot never meets a person's identity
+    prefix = "rehearsal:" if arrival.rehearsal_seed is not None else ""
+    return prefix + (kind if kind == "prolific" else f"{kind}:{study.pk}")
+
+
+def _of_annotator(study: Study, annotator: Annotator, arrival: Arrival, now: datetime) -> Participation:
+    known = Participation.objects.filter(study=study, annotator=annotator).first()
+    return known or _create(study, annotator, arrival, now)
+
+
+def _create(study: Study, annotator: Annotator, arrival: Arrival, now: datetime) -> Participation:
+    assert study.current is not None  # noqa: S101 - `takes_people` has looked
+    document = document_of(study.current)
+    last = Participation.objects.filter(study=study).aggregate(last=Max("ordinal"))["last"]
+    ordinal = 0 if last is None else last + 1
+    return Participation.objects.create(
+        id=arrival.participation_id,
+        annotator=annotator,
+        study=study,
+        version=study.current,
+        ordinal=ordinal,
+        rehearsal=arrival.rehearsal_seed is not None,
+        language=arrival.language if arrival.language in document.languages else document.languages[0],
+        seed=_seed(arrival, ordinal),
+        panel_study_id=arrival.panel_study,
+        panel_session_id=arrival.panel_session,
+        return_token_sha256=token_sha256(return_token(arrival.participation_id)),
+        started_at=now,
+        last_seen_at=now,
+    )
+
+
+def _seed(arrival: Arrival, ordinal: int) -> int:
+    if arrival.rehearsal_seed is None:
+        return secrets.randbits(62)
+    return random.Random(f"{arrival.rehearsal_seed}/{arrival.person or ordinal}").getrandbits(62)

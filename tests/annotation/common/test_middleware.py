@@ -1,0 +1,64 @@
+"""What every request passes."""
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from tests.factories.participations import browser, participation
+from tests.factories.studies import study
+
+STRICT = {
+    "default-src 'self'",
+    "img-src 'self' data:",
+    "object-src 'none'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+    "form-action 'self'",
+}
+
+
+def policy(client: Client, path: str) -> set[str]:
+    return {part.strip() for part in client.get(path).headers["Content-Security-Policy"].split(";")}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "path", ["/s/small/", "/p/{pk}/consent/c1/", "/p/{pk}/my-data/", "/p/{pk}/leave/", "/x/"]
+)
+def test_participants_pages_allow_no_inline_script_or_style(path: str) -> None:
+    person = participation(study())
+    assert policy(browser(person), path.format(pk=person.pk)) == STRICT
+
+
+@pytest.mark.django_db
+def test_the_admins_pages_alone_have_the_policy_that_their_widgets_need() -> None:
+    directives = {part.split(" ")[0]: part.split(" ")[1:] for part in policy(Client(), "/admin/login/")}
+    assert directives["style-src"] == settings.ADMIN_CONTENT_SECURITY_POLICY["style-src"]
+    assert "'unsafe-eval'" in directives["script-src"]
+
+
+@pytest.mark.django_db
+def test_a_form_sent_by_script_is_told_where_to_go() -> None:
+    person = participation(study())
+    client = browser(person)
+    told = client.post(f"/p/{person.pk}/decline/", headers={"X-PV-Form": "1"})
+    assert (told.status_code, told.headers["X-PV-Location"]) == (204, f"/p/{person.pk}/end/")
+
+
+@pytest.mark.django_db
+def test_a_stale_form_token_is_told_apart_and_a_fresh_one_is_accepted() -> None:
+    person = participation(study())
+    client = browser(person, enforce_csrf_checks=True)
+    address = f"/p/{person.pk}/decline/"
+    refused = client.post(address, {"csrfmiddlewaretoken": "stale"})
+    fresh = client.get("/csrf/").json()["token"]
+    accepted = client.post(address, {"csrfmiddlewaretoken": fresh})
+    assert (refused.status_code, refused.headers["X-PV-CSRF"], accepted.status_code) == (403, "failed", 302)
+    assert "What you typed is kept" in refused.content.decode()
+
+
+@pytest.mark.django_db
+def test_an_error_page_gives_the_number_of_the_request() -> None:
+    response = Client().get("/s/unknown/")
+    assert response.status_code == 404
+    assert f"<code>{response.headers['X-Request-ID']}</code>" in response.content.decode()
