@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import translation
+from django.utils.encoding import force_bytes
 
 from annotation.common.errors import NotFoundError
 from annotation.participation.models import Participation
@@ -58,10 +59,10 @@ def _held(request: HttpRequest) -> dict[str, str]:
 
 
 # ---- the personal return link --------------------------------------------------------------------------------------
-def return_token(pid: UUID, secret: str | None = None) -> str:
+def return_token(pid: UUID, secret: str | bytes | None = None) -> str:
     """The secret of a personal return link. It follows from the id, so that it can be shown again; what is stored is
     its SHA-256 alone."""
-    key = (secret or settings.SECRET_KEY).encode()
+    key = force_bytes(secret or settings.SECRET_KEY)
     return hmac.new(key, f"return/{pid}".encode(), hashlib.sha256).hexdigest()
 
 

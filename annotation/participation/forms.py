@@ -73,11 +73,14 @@ class DraftForm(forms.Form):
 
     place = forms.RegexField(PLACE)
 
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__(data)
+        self.sent = data
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        fields = {
-            name.removeprefix("field:"): values for name, values in self.data.lists() if name.startswith("field:")
-        }
+        sent = self.sent.lists()
+        fields = {name.removeprefix("field:"): values for name, values in sent if name.startswith("field:")}
         chars = sum(len(value) for values in fields.values() for value in values)
         if len(fields) > MOST_DRAFT_FIELDS or chars > MOST_DRAFT_CHARS:
             raise ValidationError(_("This is too much for one form."))

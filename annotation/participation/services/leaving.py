@@ -23,7 +23,7 @@ def withdraw(*, participation: Participation, reason: str, actor: str, now: date
     with transaction.atomic():
         rows = Participation.objects.select_for_update(of=("self",), no_key=True)
         locked = rows.select_related("version", "annotator").get(pk=participation.pk)
-        known = Withdrawal.objects.filter(participation=locked).first()
+        known: Withdrawal | None = Withdrawal.objects.filter(participation=locked).first()
         if known is not None:
             return known
         if reason == "person" and not may_withdraw(locked, now):
@@ -38,7 +38,7 @@ def withdraw(*, participation: Participation, reason: str, actor: str, now: date
         )
         Draft.objects.filter(participation=locked).delete()
         _erase_who(locked)
-        tombstone = Withdrawal.objects.create(participation=locked, reason=reason, at=now)
+        tombstone: Withdrawal = Withdrawal.objects.create(participation=locked, reason=reason, at=now)
         record_audit(actor=actor, action="withdraw", subject=f"participation {locked.pk}", now=now)
     participation.refresh_from_db(fields=[*MOVED, "annotator", "panel_study_id", "panel_session_id"])
     log.info("participation_withdrawn", participation=str(participation.pk), reason=reason)

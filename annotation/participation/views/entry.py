@@ -69,7 +69,9 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
     document = document_of(study.current)
     form = StartForm(request.POST, slug=slug)
     if not form.is_valid():
-        return error_page(request, 400, text=" ".join(error for errors in form.errors.values() for error in errors))
+        return error_page(
+            request, 400, text=" ".join(str(error) for errors in form.errors.values() for error in errors)
+        )
     ids = panel_ids(document.panel, request.POST.dict())
     if document.panel.required and not ids.person:
         return _no_panel_id(request)

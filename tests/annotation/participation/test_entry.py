@@ -13,7 +13,7 @@ from annotation.participation.access import return_token
 from annotation.participation.models import Participation
 from annotation.studies.models import Study
 from tests.factories.participations import browser, participation
-from tests.factories.studies import small, study
+from tests.factories.studies import SMALL, small, study
 
 pytestmark = pytest.mark.django_db
 
@@ -110,7 +110,7 @@ def test_the_id_of_any_other_panel_means_somebody_else_in_another_study() -> Non
 
 @pytest.mark.parametrize("value", ["", "{{%PROLIFIC_PID%}}", "x" * 201])
 def test_a_required_panel_id_that_is_not_there_ends_in_a_page_that_says_so(value: str) -> None:
-    study(small(panel={"kind": "prolific", "required": True}))
+    study(small(panel=SMALL["panel"] | {"required": True}))
     shown = browser().get("/s/small/", {"PROLIFIC_PID": value})
     begun = browser().post("/s/small/start/", {"PROLIFIC_PID": value, "key": "k" * 32})
     assert (shown.status_code, begun.status_code, counts()[:3]) == (400, 400, (0, 0, 0))
