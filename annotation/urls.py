@@ -8,6 +8,7 @@ from annotation.common import views as common
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("annotation.common.urls")),
     path("admin/", admin.site.urls),
+    path("studies/", include("annotation.studies.urls")),
     path("csrf/", common.csrf, name="csrf"),
     path("", include("annotation.participation.urls")),
 ]

@@ -21,6 +21,7 @@ MAX_NODES = 100_000
 MAX_DEPTH = 40
 MAX_FILE_BYTES = 400_000
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*\.md")
+QUOTES = "A text that holds : ? # , or brackets needs quotes around it."
 Tree = dict[str, Any]
 
 
@@ -126,7 +127,7 @@ def _parse(text: str) -> Tree:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else WHOLE
-        raise DocumentError([(place, f"this is not readable as YAML: {error.problem}")]) from None
+        raise DocumentError([(place, f"this is not readable as YAML: {error.problem}. {QUOTES}")]) from None
     except yaml.YAMLError as error:
         raise DocumentError([(WHOLE, f"this is not readable as YAML: {error}")]) from None
     except RecursionError:

@@ -1,5 +1,7 @@
 """Texts of a study document on a page: Markdown without raw HTML and without images."""
 
+import html
+
 import nh3
 from django import template
 from django.utils.safestring import SafeString, mark_safe
@@ -14,8 +16,8 @@ _TAGS = {
 }  # fmt: skip
 
 
-def _clean(html: str) -> SafeString:
-    allowed = nh3.clean(html, tags=_TAGS, attributes={"a": {"href"}}, url_schemes={"https", "http", "mailto"})
+def _clean(rendered: str) -> SafeString:
+    allowed = nh3.clean(rendered, tags=_TAGS, attributes={"a": {"href"}}, url_schemes={"https", "http", "mailto"})
     return mark_safe(allowed)  # noqa: S308 - cleaned by an allow-list on the line above
 
 
@@ -29,3 +31,9 @@ def markdown(text: str) -> SafeString:
 def inline_markdown(text: str) -> SafeString:
     """One run of text for labels and legends: emphasis and links; a blank line is a line break."""
     return _clean(_markdown.renderInline(text))
+
+
+@register.filter
+def plain(text: str) -> str:
+    """The words alone, for names that only a screen reader says."""
+    return html.unescape(nh3.clean(_markdown.renderInline(text), tags=set()))

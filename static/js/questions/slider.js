@@ -28,7 +28,7 @@ class Slider extends HTMLElement {
     this.number.removeAttribute("id");
     this.range.id = this.field;
     if (this.number.classList.contains("is-shown")) {
-      const label = this.closest(".row, [data-question]")?.querySelector(`label[for="${CSS.escape(this.field)}"]`);
+      const label = this.closest("[data-row], [data-question]")?.querySelector(`label[for="${CSS.escape(this.field)}"]`);
       this.number.setAttribute("aria-label", `${label?.textContent.trim() ?? ""} – ${this.dataset.numberLabel}`);
     } else {
       this.number.type = "hidden";
@@ -43,7 +43,7 @@ class Slider extends HTMLElement {
 
   follow() {
     if (this.number.value === "") {
-      this.classList.add("is-untouched");
+      this.range.classList.add("untouched");
     } else {
       this.range.value = this.number.value;
       this.answered();
@@ -52,13 +52,13 @@ class Slider extends HTMLElement {
   }
 
   answered() {
-    this.classList.remove("is-untouched");
+    this.range.classList.remove("untouched");
     markTouched(this, this.field);
     this.describe();
   }
 
   describe() {
-    if (this.classList.contains("is-untouched")) {
+    if (this.range.classList.contains("untouched")) {
       this.range.setAttribute("aria-valuetext", this.dataset.untouched);
     } else {
       this.range.removeAttribute("aria-valuetext");

@@ -1,7 +1,8 @@
-"""`manage.py study`: load, validate, schema, diff, publish."""
+"""`manage.py study`: load, validate, schema, diff, publish, preview."""
 
 import json
 from argparse import RawDescriptionHelpFormatter
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -12,6 +13,7 @@ from annotation.studies import loading, services
 from annotation.studies.diff import changes
 from annotation.studies.document import StudyDocument
 from annotation.studies.models import Study
+from annotation.studies.preview import write_preview
 from annotation.studies.texts import in_language
 
 ACTOR = "system"
@@ -21,7 +23,8 @@ EXAMPLES = """examples:
   manage.py study validate my_study.yaml
   manage.py study schema > study.schema.json
   manage.py study diff my-prism my_study.yaml
-  manage.py study publish my-prism --confirm"""
+  manage.py study publish my-prism --confirm
+  manage.py study preview tour --out preview/"""
 
 
 class Command(BaseCommand):
@@ -53,6 +56,10 @@ class Command(BaseCommand):
         publish.add_argument("study", help="The study's slug.")
         publish.add_argument("--confirm", action="store_true", help="Changes that break the data are meant.")
         publish.add_argument("--open", action="store_true", help="Let people in afterwards.")
+
+        preview = actions.add_parser("preview", help="Write every page of a study's draft as HTML files.")
+        preview.add_argument("study", help="The study's slug, a preset or a path.")
+        preview.add_argument("--out", required=True, type=Path, metavar="DIR", help="The folder to write into.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -93,6 +100,12 @@ class Command(BaseCommand):
 
     def publish(self, options: dict[str, Any]) -> None:
         self._publish(_study(options["study"]), confirmed=options["confirm"], then_open=options["open"])
+
+    def preview(self, options: dict[str, Any]) -> None:
+        study = Study.objects.filter(slug=options["study"]).first()
+        tree = loading.read_tree(study.draft) if study else loading.read_source(options["study"])
+        written = write_preview(loading.checked(tree), options["out"])
+        self.stdout.write(f"{len(written)} pages are in {options['out']}; begin with index.html.")
 
     def _publish(self, study: Study, *, confirmed: bool, then_open: bool) -> None:
         version = services.publish(study=study, actor=ACTOR, now=timezone.now(), confirmed=confirmed)
