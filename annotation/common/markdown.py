@@ -38,7 +38,7 @@ _ALIGNMENTS = {"text-align:left": "at-start", "text-align:center": "at-centre", 
 _CLASSES = {
     "span": {name for name in STANDARD_TYPES.values() if name} | {"math", "math-block"},
     "div": {"math", "math-block", "table-scroll"},
-    "pre": {"code"},
+    "pre": {"highlight"},
     "td": set(_ALIGNMENTS.values()),
     "th": set(_ALIGNMENTS.values()),
 }
@@ -96,7 +96,7 @@ def _code(text: str, language: str) -> str:
             coloured = highlight(text, lexer, HtmlFormatter(nowrap=True))
         except ClassNotFound:
             pass
-    return f'<pre class="code" tabindex="0"><code>{coloured}</code></pre>\n'
+    return f'<pre class="highlight" tabindex="0"><code>{coloured}</code></pre>\n'
 
 
 def _math(tex: str, element: str, classes: str) -> str:

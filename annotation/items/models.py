@@ -64,6 +64,9 @@ class Candidate(models.Model):
     pool_entry = models.CharField(max_length=120, blank=True, help_text="The name in the document's model pool.")
     served_model = models.ForeignKey("catalog.ServedModel", on_delete=models.PROTECT, null=True, blank=True)
     request = models.JSONField(default=dict, help_text="Messages, sampling and seed that were decided.")
+    due_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its job may start; overdue ones are sent again."
+    )
     generation = models.ForeignKey(
         "Generation", on_delete=models.SET_NULL, null=True, blank=True, related_name="+", editable=False
     )

@@ -29,6 +29,9 @@ class Judgement(AppendOnly):
     choice_rule = models.CharField(
         max_length=20, blank=True, help_text="highest, picked, tie_first, tie_random, tie_asked, tie, none_acceptable"
     )
+    choice = models.JSONField(
+        default=dict, blank=True, help_text="What the choice followed from: tied candidates, seed, the reason for none."
+    )
     timings = models.JSONField(default=dict, help_text="Decision time, focus losses, pastes, touches.")
     replaces = models.OneToOneField("self", on_delete=models.CASCADE, null=True, blank=True, related_name="replaced_by")
     submitted_at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""`{{ text|markdown }}`: untrusted text as safe HTML."""
+"""`{{ text|answer_html }}`: untrusted text as safe HTML."""
 
 from django import template
 from django.utils.safestring import SafeString
@@ -9,5 +9,5 @@ register = template.Library()
 
 
 @register.filter
-def markdown(text: str) -> SafeString:
+def answer_html(text: str) -> SafeString:
     return render_markdown(text)

@@ -36,6 +36,7 @@ class Migration(migrations.Migration):
                 ('recipe', models.CharField(blank=True, max_length=40)),
                 ('pool_entry', models.CharField(blank=True, help_text="The name in the document's model pool.", max_length=120)),
                 ('request', models.JSONField(default=dict, help_text='Messages, sampling and seed that were decided.')),
+                ('due_at', models.DateTimeField(blank=True, help_text='When its job may start; overdue ones are sent again.', null=True)),
                 ('served_model', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='catalog.servedmodel')),
             ],
             options={

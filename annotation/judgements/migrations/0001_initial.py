@@ -26,6 +26,7 @@ class Migration(migrations.Migration):
                 ('body_sha256', models.CharField(help_text='Of what was posted under the key.', max_length=64)),
                 ('answers', models.JSONField()),
                 ('choice_rule', models.CharField(blank=True, help_text='highest, picked, tie_first, tie_random, tie_asked, tie, none_acceptable', max_length=20)),
+                ('choice', models.JSONField(blank=True, default=dict, help_text='What the choice followed from: tied candidates, seed, the reason for none.')),
                 ('timings', models.JSONField(default=dict, help_text='Decision time, focus losses, pastes, touches.')),
                 ('submitted_at', models.DateTimeField()),
                 ('assignment', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='judgements', to='assignments.assignment')),

@@ -62,10 +62,10 @@ class ModelRules(Strict):
         return next(entry for entry in self.pool if entry.name == name)
 
     def sampling_of(self, entry: PoolEntry) -> SamplingRules:
-        """The document's sampling with the entry's own on top."""
-        return SamplingRules(
-            **(self.sampling.model_dump(exclude_none=True) | entry.sampling.model_dump(exclude_unset=True))
-        )
+        """The document's sampling with the entry's own on top. A published document has every default filled in, so
+        what an entry leaves alone is known by its value, not by its absence."""
+        own = {name: value for name, value in entry.sampling.model_dump(exclude_none=True).items() if value != ()}
+        return SamplingRules(**(self.sampling.model_dump(exclude_none=True) | own))
 
     def system_message_of(self, entry: PoolEntry) -> str:
         return self.system_message if entry.system_message is None else entry.system_message

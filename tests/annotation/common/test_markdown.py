@@ -98,7 +98,7 @@ def test_a_hostile_text_stays_harmless_inside_a_paragraph_and_a_list(payload: st
         ("$$\ny=1\n$$", '<div class="math math-block" data-tex="y=1">y=1</div>\n'),
         (r"\[ z \]", '<div class="math math-block" data-tex="z">z</div>\n'),
         ("so $$a+b$$ it is", '<p>so <span class="math math-block" data-tex="a+b">a+b</span> it is</p>\n'),
-        ("```\na < b\n```", '<pre class="code" tabindex="0"><code>a &lt; b\n</code></pre>\n'),
+        ("```\na < b\n```", '<pre class="highlight" tabindex="0"><code>a &lt; b\n</code></pre>\n'),
         (
             "[x](http://a.example/?q=1&r=2)",
             '<p><a href="http://a.example/?q=1&amp;r=2" target="_blank" rel="noopener noreferrer nofollow">x</a></p>\n',
@@ -111,7 +111,7 @@ def test_markdown_renders_as_expected(text: str, html: str) -> None:
 
 def test_named_code_is_coloured_by_class() -> None:
     assert render_markdown("```python\n1\n```") == (
-        '<pre class="code" tabindex="0"><code><span class="mi">1</span>\n</code></pre>\n'
+        '<pre class="highlight" tabindex="0"><code><span class="mi">1</span>\n</code></pre>\n'
     )
 
 
@@ -126,7 +126,7 @@ def test_a_link_inside_the_site_goes_nowhere() -> None:
 
 
 def test_an_enormous_text_is_shown_as_it_is() -> None:
-    assert render_markdown("<b>" * 20_000) == '<pre class="code" tabindex="0"><code>' + "&lt;b&gt;" * 20_000 + (
+    assert render_markdown("<b>" * 20_000) == '<pre class="highlight" tabindex="0"><code>' + "&lt;b&gt;" * 20_000 + (
         "</code></pre>\n"
     )
 

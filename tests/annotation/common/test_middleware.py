@@ -22,9 +22,7 @@ def policy(client: Client, path: str) -> set[str]:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(
-    "path", ["/s/small/", "/p/{pk}/consent/c1/", "/p/{pk}/my-data/", "/p/{pk}/leave/", "/x/"]
-)
+@pytest.mark.parametrize("path", ["/s/small/", "/p/{pk}/consent/c1/", "/p/{pk}/my-data/", "/p/{pk}/leave/", "/x/"])
 def test_participants_pages_allow_no_inline_script_or_style(path: str) -> None:
     person = participation(study())
     assert policy(browser(person), path.format(pk=person.pk)) == STRICT

@@ -21,12 +21,12 @@ class Command(BaseCommand):
 
 
 def code_css() -> str:
-    """The rules of both styles for `pre.code`; grounds are the page's own."""
+    """The rules of both styles for `pre.highlight`; grounds are the page's own."""
     head = "/* Written by `manage.py write_code_css`; do not edit. */\n"
     return f"{head}{_rules(LIGHT)}\n@media (prefers-color-scheme: dark) {{\n{_rules(DARK)}\n}}\n"
 
 
 def _rules(style: str) -> str:
-    lines = HtmlFormatter(style=style).get_style_defs("pre.code").splitlines()
-    kept = [line.split("/*")[0].rstrip() for line in lines if re.match(r"pre\.code \.\w+ \{", line)]
+    lines = HtmlFormatter(style=style).get_style_defs("pre.highlight").splitlines()
+    kept = [line.split("/*")[0].rstrip() for line in lines if re.match(r"pre\.highlight \.\w+ \{", line)]
     return "\n".join(line for line in kept if " .hll " not in line)

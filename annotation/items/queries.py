@@ -1,0 +1,28 @@
+"""Reads about what is judged."""
+
+from annotation.items.models import Draw, Item
+from annotation.studies.document.models import ModelRules
+from models_serving.catalog.models import ServedModel
+
+
+def servable(rules: ModelRules) -> tuple[dict[str, ServedModel], dict[str, str]]:
+    """The pool's entries that can be drawn, each with its served model in pool order; and the others, each with why
+    it cannot."""
+    names = {entry.served_name for entry in rules.pool}
+    served = {model.name: model for model in ServedModel.objects.filter(name__in=names)}
+    usable: dict[str, ServedModel] = {}
+    excluded: dict[str, str] = {}
+    for entry in rules.pool:
+        model = served.get(entry.served_name)
+        if model is None:
+            excluded[entry.name] = "not in the catalogue"
+        elif not model.enabled:
+            excluded[entry.name] = "disabled"
+        else:
+            usable[entry.name] = model
+    return usable, excluded
+
+
+def entries_used(item: Item) -> set[str]:
+    """Every pool entry that ever had a place in the item, replaced ones too."""
+    return set(Draw.objects.filter(candidate__item=item).values_list("pool_entry", flat=True))

@@ -1,0 +1,17 @@
+"""`distinct_models`: *k* different entries of the pool, each set of *k* equally likely."""
+
+import random
+from collections.abc import Sequence
+from typing import ClassVar
+
+from annotation.items.recipes.base import NothingToDrawError, Pick
+
+
+class DistinctModels:
+    name: ClassVar[str] = "distinct_models"
+
+    def draw(self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random) -> list[Pick]:
+        if len(pool) < k:
+            raise NothingToDrawError("Not enough models can answer at the moment. Please try again in a few minutes.")
+        names = rng.sample(list(pool), k)
+        return [Pick(name, k / len(pool), tuple(pool)) for name in names]

@@ -1,0 +1,16 @@
+"""`same_model`: *k* samples of the model whose answer was chosen before, told apart by their seeds."""
+
+import random
+from collections.abc import Sequence
+from typing import ClassVar
+
+from annotation.items.recipes.base import NothingToDrawError, Pick
+
+
+class SameModel:
+    name: ClassVar[str] = "same_model"
+
+    def draw(self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random) -> list[Pick]:
+        if chosen not in pool:
+            raise NothingToDrawError("The model of this talk cannot answer at the moment. Please try again later.")
+        return [Pick(chosen, 1.0, (chosen,)) for _ in range(k)]

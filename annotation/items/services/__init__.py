@@ -1,0 +1,1 @@
+"""Writes about what is judged: one module per noun."""

@@ -1,0 +1,98 @@
+"""What is asked about an assignment: the questions of its protocol, each with the slot or the whole it is about.
+
+A question about the candidate in slot A has the prefix `A-<name>`, one about the whole item its name alone."""
+
+from dataclasses import dataclass, field
+
+from annotation.assignments.models import Assignment, Presentation
+from annotation.judgements.choice import Ask, Decision, decide
+from annotation.studies.document import StudyDocument
+from annotation.studies.document.protocols import Choice
+from annotation.studies.document.steps import AfterBlock, ConversationsStep
+from annotation.studies.forms import Asked, QuestionForm
+from annotation.studies.questions.base import Fields
+
+WHAT_IS_WRONG = {
+    "tie": "These are tied: which one continues?",
+    "all_equal": "You gave every answer the same score. Send again if you are sure.",
+    "pick": "Choose the answer that you like best.",
+    "none_reason": "Say in a few words why none of them is acceptable.",
+    "no_score": "Rate at least one answer.",
+}
+# where the focus goes
+FIELD_OF = {"tie": "chosen", "all_equal": "confirm_equal", "pick": "chosen", "none_reason": "none-reason"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The questions of a protocol, or of a block after a talk (which has no candidates' questions and no choice)."""
+
+    per_candidate: tuple[str, ...]
+    about_item: tuple[str, ...]
+    choice: Choice | None
+
+
+def asking_of(document: StudyDocument, name: str) -> Asking:
+    """What the assignment's `protocol` names in the document."""
+    if protocol := document.protocols.get(name):
+        return Asking(protocol.per_candidate, protocol.about_item, protocol.choice)
+    return Asking((), after_block(document, name).questions, None)
+
+
+def after_block(document: StudyDocument, name: str) -> AfterBlock:
+    """The block after a talk with that name; document checks make the names unique."""
+    steps = (step for step in document.steps if isinstance(step, ConversationsStep))
+    return next(block for step in steps for block in step.after if block.name == name)
+
+
+@dataclass
+class JudgementForm:
+    """The form of one assignment, as it was shown to this person. Call `is_valid()`, then read `questions.stored()`
+    and `decision`, or `errors` and `ask`."""
+
+    assignment: Assignment
+    presentation: Presentation
+    document: StudyDocument
+    fields: Fields
+    language: str
+    decision: Decision | None = None
+    ask: Ask | None = None
+    questions: QuestionForm = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.asking = asking_of(self.document, self.assignment.protocol)
+        self.slots = self.presentation.slots()
+        asked = [
+            Asked(name, self.document.questions[name], f"{slot}-{name}", target)
+            for slot, target in self.slots.items()
+            for name in self.asking.per_candidate
+        ]
+        asked += [Asked(name, self.document.questions[name], name) for name in self.asking.about_item]
+        self.questions = QuestionForm(asked, self.fields, str(self.presentation.seed), self.language)
+
+    def is_valid(self) -> bool:
+        """Read every answer, and what follows from them about the choice."""
+        valid = self.questions.is_valid()
+        if self.asking.choice and valid:
+            outcome = decide(
+                self.asking.choice,
+                slots=list(self.slots),
+                values=self._choice_values(),
+                fields=self.fields,
+                seed=self.presentation.seed,
+            )
+            self.decision = outcome if isinstance(outcome, Decision) else None
+            self.ask = outcome if isinstance(outcome, Ask) else None
+        return valid and self.ask is None
+
+    def _choice_values(self) -> dict[str, object]:
+        name = self.asking.choice.source if self.asking.choice else ""
+        answers = self.questions.answers
+        return {slot: answers[name, target].value for slot, target in self.slots.items() if (name, target) in answers}
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """Field → what is wrong, the choice's included."""
+        if self.ask is None:
+            return self.questions.errors
+        return self.questions.errors | {FIELD_OF.get(self.ask.kind, "chosen"): WHAT_IS_WRONG[self.ask.kind]}

@@ -1,0 +1,120 @@
+"""Writes about what people said."""
+
+import hashlib
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from annotation.assignments.models import Assignment
+from annotation.assignments.services import close_assignment
+from annotation.common.errors import ConflictError, DomainError, NotFoundError
+from annotation.judgements.asking import JudgementForm
+from annotation.judgements.choice import Decision
+from annotation.judgements.models import Judgement
+from annotation.participation.models import Participation
+from annotation.studies.queries import document_of
+from annotation.studies.questions.base import Fields
+
+# what a browser sends anew with each attempt to post the same answers
+NOT_PART_OF_THE_BODY = ("csrfmiddlewaretoken", "timers", "shown")
+
+
+class AnswersRefusedError(DomainError):
+    """Something is missing or wrong; the form says what, and is shown again."""
+
+    status = 422
+
+    def __init__(self, form: JudgementForm) -> None:
+        super().__init__("Please look at the marked answers.")
+        self.form = form
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A stored judgement. `repeated`: the key was known, nothing new was written."""
+
+    judgement: Judgement
+    repeated: bool
+
+
+def submit_judgement(
+    *,
+    assignment_id: uuid.UUID,
+    participation: Participation,
+    key: str,
+    fields: Fields,
+    timings: dict[str, Any],
+    now: datetime,
+) -> Submission:
+    """Store what was answered, once, and close its place.
+
+    In one transaction: lock the place, so that two posts at once queue here; give back the earlier judgement where the
+    key is known (`ConflictError` where the body differs, and the first stays); read the answers by the questions of the
+    published protocol (`AnswersRefusedError`); translate slot letters through the stored showing; write."""
+    body = body_sha256(fields)
+    with transaction.atomic():
+        assignment = _locked(assignment_id, participation)
+        earlier = Judgement.objects.filter(participation=participation, key=key).first()
+        if earlier is not None:
+            return Submission(_same(earlier, assignment, body), repeated=True)
+        form = JudgementForm(
+            assignment, assignment.presentation, document_of(assignment.version), fields, participation.language
+        )
+        close_assignment(assignment_id=assignment.pk, now=now)
+        if not form.is_valid():
+            # leaving the block by an exception opens the place again
+            raise AnswersRefusedError(form)
+        written = _write(form, participation, key=key, body=body, timings=timings, now=now)
+        return Submission(written, repeated=False)
+
+
+def body_sha256(fields: Fields) -> str:
+    """The hash of what a form says, without what changes when the very same form is sent again."""
+    kept = {name: list(values) for name, values in fields.items() if name not in NOT_PART_OF_THE_BODY}
+    canonical = json.dumps(kept, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _locked(assignment_id: uuid.UUID, participation: Participation) -> Assignment:
+    places = Assignment.objects.select_for_update(of=("self",)).select_related("presentation", "version")
+    assignment = places.filter(pk=assignment_id, participation=participation).first()
+    if assignment is None:
+        raise NotFoundError("There is nothing to judge here.")
+    return assignment
+
+
+def _same(earlier: Judgement, assignment: Assignment, body: str) -> Judgement:
+    if earlier.assignment_id != assignment.pk or earlier.body_sha256 != body:
+        raise ConflictError("Your first answer is saved and stays as it is; this one differs from it.")
+    return earlier
+
+
+def _write(
+    form: JudgementForm, participation: Participation, *, key: str, body: str, timings: dict[str, Any], now: datetime
+) -> Judgement:
+    assignment = form.assignment
+    decision = form.decision or Decision(None, "")
+    return Judgement.objects.create(
+        assignment=assignment,
+        participation=participation,
+        version=assignment.version,
+        protocol=assignment.protocol,
+        key=key,
+        body_sha256=body,
+        answers=form.questions.stored(),
+        chosen_id=uuid.UUID(form.slots[decision.slot]) if decision.slot else None,
+        choice_rule=decision.rule,
+        choice=_by_id(decision.details, form.slots),
+        timings=timings,
+        submitted_at=now,
+    )
+
+
+def _by_id(details: dict[str, Any], slots: dict[str, str]) -> dict[str, Any]:
+    """Details of the choice with slot letters translated into candidates' ids."""
+    tied = {"tied": [slots[slot] for slot in details["tied"]]} if "tied" in details else {}
+    return details | tied
