@@ -66,6 +66,7 @@ class Turn(models.Model):
     details = models.JSONField(default=dict, help_text="Pastes and keystrokes of the message.")
     started_at = models.DateTimeField()
     ready_at = models.DateTimeField(null=True, blank=True)
+    log_dropped_at = models.DateTimeField(null=True, blank=True, help_text="When its event log was pruned.")
 
     class Meta:
         ordering = ["conversation", "number", "attempt"]

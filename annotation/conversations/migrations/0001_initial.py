@@ -47,6 +47,7 @@ class Migration(migrations.Migration):
                 ('details', models.JSONField(default=dict, help_text='Pastes and keystrokes of the message.')),
                 ('started_at', models.DateTimeField()),
                 ('ready_at', models.DateTimeField(blank=True, null=True)),
+                ('log_dropped_at', models.DateTimeField(blank=True, help_text='When its event log was pruned.', null=True)),
                 ('assignment', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='turn', to='assignments.assignment')),
                 ('chosen', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='items.candidate')),
                 ('conversation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='turns', to='conversations.conversation')),

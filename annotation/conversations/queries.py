@@ -1,0 +1,155 @@
+"""Reads about live talks."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q
+
+from annotation.assignments.models import Assignment
+from annotation.conversations.models import Conversation, Turn
+from annotation.participation.models import Participation
+from annotation.studies.document.steps import ConversationsStep, TurnRules
+from annotation.studies.models import StudyVersion
+from annotation.studies.queries import document_of
+
+OPEN_STATES = (Conversation.State.OPEN, Conversation.State.AFTER)
+
+
+def step_of(version: StudyVersion, name: str) -> ConversationsStep:
+    """The step of that name."""
+    steps = document_of(version).steps
+    return next(step for step in steps if isinstance(step, ConversationsStep) and step.name == name)
+
+
+def rules_for(step: ConversationsStep, number: int) -> TurnRules:
+    """What holds for the turn of that depth."""
+    return step.opening if number == 0 else step.turns
+
+
+def open_conversation(participation: Participation, step: str) -> Conversation | None:
+    """The talk that is going on; one person has at most one."""
+    talks = Conversation.objects.select_related("version", "participation")
+    return talks.filter(participation=participation, step=step, state__in=OPEN_STATES).first()
+
+
+def finished_count(participation: Participation, step: str) -> int:
+    finished = Conversation.State.FINISHED
+    return Conversation.objects.filter(participation=participation, step=step, state=finished).count()
+
+
+@dataclass(frozen=True, slots=True)
+class TypeCount:
+    """A type that can be chosen, how many talks of it were finished, and whether it may be chosen still."""
+
+    name: str
+    finished: int
+    wanted: int | None
+    allowed: bool
+
+
+def type_counts(participation: Participation, step: ConversationsStep) -> list[TypeCount]:
+    """One row a type, in the document's order."""
+    finished = Conversation.objects.filter(
+        participation=participation, step=step.name, state=Conversation.State.FINISHED
+    ).values_list("type", flat=True)
+    had = list(finished)
+    return [
+        TypeCount(name, had.count(name), kind.each, not (step.enforce_types and had.count(name) >= (kind.each or 0)))
+        for name, kind in step.types.items()
+    ]
+
+
+def last_turn(conversation: Conversation) -> Turn | None:
+    """The newest turn: the tree grows only at its end."""
+    turns = conversation.turns.select_related("item", "assignment__presentation", "chosen", "parent")
+    return turns.order_by("-number", "-attempt").first()
+
+
+def chosen_path(conversation: Conversation) -> list[Turn]:
+    """The turns that the talk went along, from the opening to the newest that was judged with an answer chosen."""
+    turns = {turn.pk: turn for turn in conversation.turns.select_related("chosen")}
+    judged = [turn for turn in turns.values() if turn.state == Turn.State.JUDGED and turn.chosen_id]
+    path: list[Turn] = []
+    turn = max(judged, key=lambda turn: (turn.number, turn.attempt), default=None)
+    while turn is not None:
+        path.append(turn)
+        turn = turns[turn.parent_id] if turn.parent_id else None
+    return path[::-1]
+
+
+def messages_of(path: Sequence[Turn]) -> list[dict[str, str]]:
+    """The talk as messages: what was asked, and the answer that was chosen."""
+    messages = []
+    for turn in path:
+        if turn.chosen is not None:
+            messages += [
+                {"role": "user", "content": turn.user_text},
+                {"role": "assistant", "content": turn.chosen.text},
+            ]
+    return messages
+
+
+def after_assignments(conversation: Conversation, step: ConversationsStep) -> list[Assignment]:
+    """The places of the blocks after a talk, in the document's order; empty before it was finished."""
+    names = [block.name for block in step.after]
+    about_turns = Q(item__turn__conversation=conversation)
+    about_whole = Q(item__context__conversation=str(conversation.pk))
+    places = Assignment.objects.select_related("presentation", "item", "version").filter(
+        about_turns | about_whole, participation_id=conversation.participation_id, protocol__in=names
+    )
+    return sorted(places, key=lambda place: names.index(place.protocol))
+
+
+def next_after(conversation: Conversation, step: ConversationsStep) -> Assignment | None:
+    """The first block that is not answered yet."""
+    leased = Assignment.State.LEASED
+    return next((place for place in after_assignments(conversation, step) if place.state == leased), None)
+
+
+def turn_of(participation: Participation, turn_id: uuid.UUID) -> Turn | None:
+    """A turn of this person's own talks."""
+    turns = Turn.objects.select_related("conversation__version", "item", "assignment__presentation")
+    return turns.filter(pk=turn_id, conversation__participation=participation).first()
+
+
+def candidate_texts(turn: Turn) -> dict[str, str]:
+    """Slot letter → final text, read from the database now (I6)."""
+    by_id = {str(candidate.pk): candidate for candidate in turn.item.candidates.all()}
+    return {slot: by_id[pk].text for slot, pk in turn.assignment.presentation.slots().items()}
+
+
+def turn_state(turn_id: uuid.UUID) -> str:
+    """The state alone; empty where there is no such turn (any more)."""
+    return Turn.objects.filter(pk=turn_id).values_list("state", flat=True).first() or ""
+
+
+def owned(participation: Participation) -> list[dict[str, Any]]:
+    """Everything that this person's talks hold, as they may see it: texts and judgements, no model names."""
+    talks = Conversation.objects.filter(participation=participation).prefetch_related(
+        "turns__assignment__presentation", "turns__item__candidates"
+    )
+    return [
+        {
+            "type": talk.type,
+            "state": talk.state,
+            "started_at": talk.started_at,
+            "finished_at": talk.finished_at,
+            "turns": [_owned_turn(turn) for turn in talk.turns.all()],
+        }
+        for talk in talks
+    ]
+
+
+def _owned_turn(turn: Turn) -> dict[str, Any]:
+    slots = turn.assignment.presentation.slots()
+    texts = {str(candidate.pk): candidate.text for candidate in turn.item.candidates.all()}
+    chosen = str(turn.chosen_id) if turn.chosen_id else ""
+    return {
+        "message": turn.user_text,
+        "sent_at": turn.started_at,
+        "state": turn.state,
+        "answers": {slot: texts.get(pk, "") for slot, pk in slots.items()},
+        "chosen": next((slot for slot, pk in slots.items() if pk == chosen), None),
+    }

@@ -1,0 +1,1 @@
+"""Writes about live talks: one module per noun."""

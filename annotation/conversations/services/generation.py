@@ -1,0 +1,177 @@
+"""One job: generate one candidate. It claims its row, relays the model's text into the turn's log, and stores what came
+of it. Whoever comes second finds nothing to claim; whoever was given up for lost can store nothing."""
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from time import monotonic
+
+import structlog
+
+from annotation.conversations.live import Kind, TurnEvent, TurnLog, turn_log
+from annotation.conversations.models import Turn
+from annotation.conversations.pump import Pump
+from annotation.conversations.services.settling import Outcome, settle_failure, settle_success
+from annotation.items.models import Generation
+from annotation.items.services.generations import claim_generation, renew_lease
+from annotation.studies.document.models import ModelRules
+from annotation.studies.queries import document_of
+from models_serving.catalog.queries import endpoint_for
+from models_serving.client import stream_sync
+from models_serving.contracts import (
+    Chunk,
+    Endpoint,
+    Failed,
+    FailureKind,
+    Finished,
+    FinishReason,
+    GenerationRequest,
+    Message,
+    Sampling,
+    TimeLimits,
+    Timings,
+)
+
+LEASE = timedelta(seconds=15)
+RENEW_EVERY = 4.0
+# at most 25 events a second and candidate, however fast the model is
+SAY_EVERY = 0.04
+WHOLE: set[FinishReason] = {"stop", "length"}
+SAID: dict[str, Kind] = {"final": "done", "again": "reset", "replaced": "replaced"}
+
+log = structlog.get_logger(__name__)
+Clock = Callable[[], datetime]
+
+
+def generate(*, candidate_id: uuid.UUID, clock: Clock) -> None:
+    """Claim the candidate, generate it, settle the outcome. Returns without a trace where there is nothing to claim."""
+    turn = _turn_of(candidate_id)
+    if turn is None or turn.state != Turn.State.GENERATING:
+        return
+    now = clock()
+    generation = claim_generation(candidate_id=candidate_id, lease_until=now + LEASE, now=now)
+    if generation is not None:
+        _Job(turn, generation, clock).run()
+
+
+def _turn_of(candidate_id: uuid.UUID) -> Turn | None:
+    turns = Turn.objects.select_related("conversation__version", "assignment__presentation")
+    return turns.filter(item__candidates=candidate_id).first()
+
+
+class _Job:
+    """One attempt, from its first event in the log to its last row."""
+
+    def __init__(self, turn: Turn, generation: Generation, clock: Clock) -> None:
+        self.turn = turn
+        self.generation = generation
+        self.clock = clock
+        self.log: TurnLog = turn_log()
+        slots = turn.assignment.presentation.slots()
+        self.slot = next(slot for slot, pk in slots.items() if pk == str(generation.candidate_id))
+        self.unsaid: list[str] = []
+        self.said_at = self.renewed_at = monotonic()
+
+    def run(self) -> None:
+        rules = document_of(self.turn.conversation.version).models
+        if rules is None:
+            raise LookupError(f"turn {self.turn.pk} belongs to a study without models")
+        if self.generation.attempt > 1:
+            self.say("reset")
+        end = self._stream(rules)
+        if end is None:
+            log.info("generation_taken_over", generation=str(self.generation.pk))
+            return
+        for event in self._settle(end):
+            self.log.append(self.turn.pk, event)
+
+    def say(self, kind: Kind, text: str = "") -> None:
+        """Append to the turn's log."""
+        self.log.append(self.turn.pk, self._event(kind, text))
+
+    def _event(self, kind: Kind, text: str = "") -> TurnEvent:
+        return TurnEvent(kind, self.clock().timestamp(), self.slot, self.generation.attempt, text)
+
+    # -- streaming ---------------------------------------------------------------------------------------------------
+    def _stream(self, rules: ModelRules) -> Finished | Failed | None:
+        """The end of the answer; `None` where this attempt was taken over or cancelled."""
+        endpoint, request = self._request(rules)
+        with Pump(lambda: stream_sync(endpoint, request)) as pump:
+            while True:
+                event = pump.next(self._patience())
+                if isinstance(event, Chunk):
+                    self.unsaid.append(event.text)
+                if isinstance(event, Finished | Failed):
+                    self._say_rest()
+                    return event
+                if monotonic() - self.said_at >= SAY_EVERY:
+                    self._say_rest()
+                if not self._keep_lease():
+                    return None
+
+    def _patience(self) -> float:
+        until_say = self.said_at + SAY_EVERY if self.unsaid else float("inf")
+        return min(until_say, self.renewed_at + RENEW_EVERY) - monotonic()
+
+    def _say_rest(self) -> None:
+        if self.unsaid:
+            self.say("token", "".join(self.unsaid))
+            self.unsaid = []
+            self.said_at = monotonic()
+
+    def _keep_lease(self) -> bool:
+        if monotonic() - self.renewed_at < RENEW_EVERY:
+            return True
+        self.renewed_at = monotonic()
+        return renew_lease(generation=self.generation, lease_until=self.clock() + LEASE)
+
+    def _request(self, rules: ModelRules) -> tuple[Endpoint, GenerationRequest]:
+        model = self.generation.served_model
+        if model is None:
+            raise LookupError(f"candidate {self.generation.candidate_id} has no served model")
+        endpoint = endpoint_for(model)
+        return endpoint, decided_request(self.generation, endpoint, rules, model.asked_as)
+
+    # -- settling ----------------------------------------------------------------------------------------------------
+    def _settle(self, end: Finished | Failed) -> list[TurnEvent]:
+        if isinstance(end, Finished) and end.finish_reason not in WHOLE:
+            end = _cut_off(end)
+        if isinstance(end, Finished):
+            outcome = settle_success(generation=self.generation, finished=end, now=self.clock())
+        else:
+            outcome = settle_failure(generation=self.generation, failed=end, now=self.clock())
+        return self._said_of(outcome)
+
+    def _said_of(self, outcome: Outcome) -> list[TurnEvent]:
+        """What the log says of it: after the commit, so that nobody hears of what is not stored."""
+        own = SAID.get(outcome.candidate)
+        events = [self._event(own)] if own else []
+        return [*events, TurnEvent("ready", self.clock().timestamp())] if outcome.turn_is_ready else events
+
+
+def decided_request(generation: Generation, endpoint: Endpoint, rules: ModelRules, model: str) -> GenerationRequest:
+    """What was decided when the candidate was drawn, as a request. The seed is the platform's own wish: it is left out
+    where the endpoint does not know seeds; what the study's document asks for never is."""
+    decided = generation.candidate.request
+    sampling = dict(decided["sampling"]) | {"stop": tuple(decided["sampling"].get("stop", ()))}
+    if endpoint.supported is None or "seed" in endpoint.supported:
+        sampling["seed"] = decided["seed"]
+    return GenerationRequest(
+        model=model,
+        messages=tuple(Message(message["role"], message["content"]) for message in decided["messages"]),
+        sampling=Sampling(**sampling),
+        limits=TimeLimits(
+            first_token=rules.deadline,
+            between_tokens=rules.deadline,
+            total=rules.deadline,
+            max_chars=rules.max_chars,
+        ),
+        request_id=str(generation.pk),
+    )
+
+
+def _cut_off(end: Finished) -> Failed:
+    """The server itself gave up: as much a failure as a broken connection."""
+    kind: FailureKind = "timeout" if end.finish_reason == "deadline" else "broken"
+    timings = Timings(end.timings.first_token, end.timings.finished)
+    return Failed(kind, f"the server ended the answer: {end.finish_reason}", end.text, timings, end.sent)

@@ -1,0 +1,56 @@
+"""What a scheduled job puts right: attempts whose worker is gone, messages that were lost, logs that nobody needs."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from annotation.conversations.live import TurnEvent, turn_log
+from annotation.conversations.models import Turn
+from annotation.conversations.services.settling import settle_loss
+from annotation.conversations.services.turns import enqueue
+from annotation.items.models import Candidate, Generation
+
+MESSAGE_LOST_AFTER = timedelta(seconds=10)
+LOG_KEPT_AFTER_THE_TURN = timedelta(hours=1)
+
+
+def sweep_generations(*, now: datetime) -> dict[str, int]:
+    """Take up what was left lying. Any number of sweeps at once do it once: each row is claimed by a conditional
+    update."""
+    expired = Generation.objects.filter(state=Generation.State.RUNNING, lease_until__lt=now).select_related("candidate")
+    lost = [_take_up(generation, now) for generation in expired]
+    return {"lost": sum(lost), "sent_again": sum(1 for _ in _send_again(now))}
+
+
+def prune_turn_logs(*, now: datetime) -> int:
+    """Drop the logs of turns that are over for a while. Pages read the database from then on."""
+    over = Turn.objects.exclude(state=Turn.State.GENERATING).filter(
+        started_at__lt=now - LOG_KEPT_AFTER_THE_TURN, log_dropped_at__isnull=True
+    )
+    dropped = 0
+    for turn in over.only("pk").iterator():
+        turn_log().drop(turn.pk)
+        dropped += Turn.objects.filter(pk=turn.pk).update(log_dropped_at=now)
+    return dropped
+
+
+def _take_up(generation: Generation, now: datetime) -> bool:
+    turn = Turn.objects.select_related("assignment__presentation").get(item__candidates=generation.candidate_id)
+    outcome = settle_loss(generation=generation, now=now)
+    if outcome.candidate in {"again", "replaced"}:
+        slots = turn.assignment.presentation.slots()
+        slot = next(slot for slot, pk in slots.items() if pk == str(generation.candidate_id))
+        turn_log().append(turn.pk, TurnEvent("reset", now.timestamp(), slot, generation.attempt))
+    return outcome.candidate != "void"
+
+
+def _send_again(now: datetime) -> Iterator[Candidate]:
+    overdue = Candidate.objects.filter(
+        state=Candidate.State.QUEUED,
+        due_at__lt=now - MESSAGE_LOST_AFTER,
+        item__turn__state=Turn.State.GENERATING,
+    )
+    for candidate in overdue:
+        claimed = Candidate.objects.filter(pk=candidate.pk, state=Candidate.State.QUEUED, due_at=candidate.due_at)
+        if claimed.update(due_at=now) == 1:
+            enqueue([candidate.pk])
+            yield candidate

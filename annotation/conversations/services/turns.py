@@ -1,0 +1,209 @@
+"""Writes about turns: a message opens one, a judgement closes it."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+
+from annotation.assignments.services import assign_to_author, present_candidates
+from annotation.common.errors import ConflictError, NotFoundError
+from annotation.common.seeds import derive_seed
+from annotation.conversations.models import Conversation, Turn
+from annotation.conversations.queries import chosen_path, last_turn, messages_of, rules_for, step_of
+from annotation.conversations.rules import is_under_way, may_write, next_number
+from annotation.conversations.services.conversations import close_if_answered, lock_conversation
+from annotation.items.services.candidates import add_candidates, add_live_item
+from annotation.judgements.models import Judgement
+from annotation.judgements.services import Submission, submit_judgement
+from annotation.participation.models import Participation
+from annotation.studies.document.steps import ConversationsStep
+from annotation.studies.queries import document_of
+from annotation.studies.questions.base import Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A message of the person: its text, the form's one-time key, and how it was written."""
+
+    text: str
+    key: str
+    details: dict[str, Any]
+
+
+def start_turn(*, conversation_id: uuid.UUID, participation: Participation, spoken: Spoken, now: datetime) -> Turn:
+    """Take a message and decide everything about its answers before the first token.
+
+    In one transaction: the turn, its item with the whole history, a queued candidate a place with its draw, a place
+    for the judgement leased to this person, and the order of the slots; on commit one job a candidate. The same key
+    gives the same turn again; with another text it is `ConflictError`, as is a message while answers are under way."""
+    with transaction.atomic():
+        conversation = lock_conversation(conversation_id, participation)
+        earlier = conversation.turns.filter(key=spoken.key).first()
+        if earlier is not None:
+            return _same(earlier, spoken)
+        step = step_of(conversation.version, conversation.step)
+        last = last_turn(conversation)
+        if is_under_way(last):
+            raise ConflictError("The answers to your last message come first.")
+        if not may_write(conversation, step, last):
+            raise ConflictError("This conversation takes no more messages.")
+        return _open_turn(conversation, step, last, spoken, now)
+
+
+def retry_turn(*, turn_id: uuid.UUID, participation: Participation, key: str, now: datetime) -> Turn:
+    """Ask again what led to nothing: a sibling turn with the same text. The same key gives the same sibling."""
+    turn = Turn.objects.filter(pk=turn_id, conversation__participation=participation).first()
+    if turn is None:
+        raise NotFoundError("There is no such turn.")
+    spoken = Spoken(turn.user_text, key, {"retry_of": str(turn.pk)})
+    return start_turn(conversation_id=turn.conversation_id, participation=participation, spoken=spoken, now=now)
+
+
+def judge_turn(
+    *,
+    turn_id: uuid.UUID,
+    participation: Participation,
+    key: str,
+    fields: Fields,
+    timings: dict[str, Any],
+    shown: dict[str, Any],
+    now: datetime,
+) -> Submission:
+    """Store the judgement of a turn and go on from the chosen answer. In one transaction with `submit_judgement`: the
+    turn becomes *judged*, what the browser saw is added to the showing. Where none was acceptable and the protocol asks
+    for new candidates, the same message is answered anew. A known key changes nothing."""
+    with transaction.atomic():
+        turn = _locked_turn(turn_id, participation)
+        submission = submit_judgement(
+            assignment_id=turn.assignment_id,
+            participation=participation,
+            key=key,
+            fields=fields,
+            timings=timings,
+            now=now,
+        )
+        if not submission.repeated:
+            _close_turn(turn, submission.judgement, shown, now)
+        return submission
+
+
+def judge_after(
+    *,
+    assignment_id: uuid.UUID,
+    conversation_id: uuid.UUID,
+    participation: Participation,
+    key: str,
+    fields: Fields,
+    timings: dict[str, Any],
+    now: datetime,
+) -> Submission:
+    """Store the answers of a block after a talk; with the last block the talk is finished. A known key changes
+    nothing."""
+    with transaction.atomic():
+        conversation = lock_conversation(conversation_id, participation)
+        submission = submit_judgement(
+            assignment_id=assignment_id,
+            participation=participation,
+            key=key,
+            fields=fields,
+            timings=timings,
+            now=now,
+        )
+        if not submission.repeated:
+            step = step_of(conversation.version, conversation.step)
+            close_if_answered(conversation=conversation, step=step, now=now)
+        return submission
+
+
+def enqueue(candidate_ids: Sequence[uuid.UUID], countdown: float = 0) -> None:
+    """Send a message a candidate once this transaction is in the database. A message that cannot be sent is no loss:
+    the sweep finds the row."""
+    from annotation.conversations.tasks import generate_candidate  # noqa: PLC0415 - tasks call services
+
+    for candidate_id in candidate_ids:
+        send = partial(generate_candidate.apply_async, (str(candidate_id),), countdown=countdown)
+        transaction.on_commit(send, robust=True)
+
+
+def _same(earlier: Turn, spoken: Spoken) -> Turn:
+    if earlier.user_text != spoken.text:
+        raise ConflictError("Your first message is saved and stays as it is; this one differs from it.")
+    return earlier
+
+
+def _open_turn(
+    conversation: Conversation, step: ConversationsStep, last: Turn | None, spoken: Spoken, now: datetime
+) -> Turn:
+    path = chosen_path(conversation)
+    parent = path[-1] if path else None
+    number = next_number(last)
+    attempt = last.attempt + 1 if last is not None and last.number == number else 0
+    rules = rules_for(step, number)
+    participation = conversation.participation
+    document = document_of(conversation.version)
+    if document.models is None:
+        raise ConflictError("This study has no models to talk with.")
+    seed = derive_seed(participation.seed, step.name, conversation.number, number, attempt)
+    history = [*messages_of(path), {"role": "user", "content": spoken.text}]
+    item = add_live_item(author_id=participation.pk, context={"messages": history}, now=now)
+    candidates = add_candidates(
+        item=item,
+        rules=document.models,
+        recipe=rules.candidates,
+        chosen=parent.chosen.pool_entry if parent is not None and parent.chosen is not None else "",
+        messages=history,
+        seed=seed,
+        now=now,
+    )
+    assignment = assign_to_author(item=item, protocol=rules.protocol, participation=participation, now=now)
+    present_candidates(
+        assignment=assignment,
+        candidates=candidates,
+        shuffled=document.protocols[rules.protocol].order == "shuffled",
+        seed=derive_seed(seed, "order"),
+        reveal=rules.reveal,
+        now=now,
+    )
+    turn = Turn.objects.create(
+        conversation=conversation,
+        parent=parent,
+        number=number,
+        attempt=attempt,
+        user_text=spoken.text,
+        key=spoken.key,
+        item=item,
+        assignment=assignment,
+        details=spoken.details,
+        started_at=now,
+    )
+    enqueue([candidate.pk for candidate in candidates])
+    return turn
+
+
+def _locked_turn(turn_id: uuid.UUID, participation: Participation) -> Turn:
+    turns = Turn.objects.select_for_update(of=("self",)).select_related(
+        "conversation__version", "conversation__participation", "item", "assignment__presentation"
+    )
+    turn = turns.filter(pk=turn_id, conversation__participation=participation).first()
+    if turn is None:
+        raise NotFoundError("There is no such turn.")
+    if turn.state not in {Turn.State.READY, Turn.State.JUDGED}:
+        raise ConflictError("The answers are not complete yet.")
+    return turn
+
+
+def _close_turn(turn: Turn, judgement: Judgement, shown: dict[str, Any], now: datetime) -> None:
+    turn.state, turn.chosen_id = Turn.State.JUDGED, judgement.chosen_id
+    turn.save(update_fields=["state", "chosen"])
+    presentation = turn.assignment.presentation
+    presentation.shown = presentation.shown | shown
+    presentation.save(update_fields=["shown"])
+    if judgement.chosen_id is None:
+        # none was acceptable: the same message is answered by new candidates
+        spoken = Spoken(turn.user_text, f"again-{judgement.pk}", {"after_none": str(turn.pk)})
+        step = step_of(turn.conversation.version, turn.conversation.step)
+        _open_turn(turn.conversation, step, turn, spoken, now)

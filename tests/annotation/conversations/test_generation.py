@@ -1,0 +1,273 @@
+"""One job generates one candidate; every kind of failure ends in a stored state and a decided next step."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from annotation.assignments.models import Assignment
+from annotation.conversations.models import Turn
+from annotation.conversations.services import generation as jobs
+from annotation.conversations.services.conversations import abandon_conversation
+from annotation.conversations.services.generation import generate
+from annotation.conversations.services.settling import settle_failure, settle_success
+from annotation.conversations.services.sweeping import prune_turn_logs, sweep_generations
+from annotation.items.models import Candidate, Draw, Generation
+from annotation.items.services.generations import claim_generation, renew_lease
+from models_serving.catalog.models import ServedModel
+from models_serving.contracts import Failed, Finished, Timings, Usage
+from tests.factories import talks
+
+pytestmark = pytest.mark.django_db
+Attempt = tuple[str, int, str, str]
+
+
+def turn_with(failing: dict[str, Any], **document: Any) -> Turn:
+    """An opening of one answer from `m-one`, which behaves as `failing` says; the others behave."""
+    talks.served(m_one=failing)
+    ServedModel.objects.exclude(name="m-one").update(enabled=False)
+    opening = {"candidates": {"recipe": "distinct_models", "k": 1}}
+    turn = talks.said(talks.conversation(talks.talker(opening=opening, **document)))
+    ServedModel.objects.exclude(name="m-one").update(enabled=True)
+    return turn
+
+
+def attempts(turn: Turn) -> list[Attempt]:
+    rows = Generation.objects.filter(candidate__item=turn.item).order_by("candidate__position", "attempt")
+    return [(row.pool_entry, row.attempt, row.state, row.error_kind) for row in rows]
+
+
+def finished(text: str = "Late words") -> Finished:
+    return Finished(text, "stop", Usage(1, 2), Timings(0.1, 0.2), {"model": "x"}, {})
+
+
+def failed(**changes: Any) -> Failed:
+    return Failed(**{"kind": "broken", "error": "", "text": "", "timings": Timings(None, 1.0), "sent": {}} | changes)
+
+
+def test_an_answer_is_stored_with_all_its_facts_and_makes_the_turn_ready() -> None:
+    turn = talks.run_jobs(turn_with({"text": "Forty two."}))
+    candidate = turn.item.candidates.get()
+    row = candidate.generation
+    assert (turn.state, candidate.state, candidate.text) == (Turn.State.READY, Candidate.State.FINAL, "Forty two.")
+    assert row is not None
+    assert (row.state, row.finish_reason, row.text, row.completion_tokens) == ("done", "stop", "Forty two.", 2)
+    assert row.request == {
+        "model": "served/m-one",
+        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello there"}],
+        "temperature": 1.0,
+        "max_tokens": 64,
+        "seed": candidate.request["seed"],
+    }
+    assert row.revision is not None
+    assert (row.revision.served_model.name, row.lease_until) == ("m-one", None)
+    assert turn.ready_at is not None
+
+
+def test_the_log_tells_of_slots_only_and_ends_with_ready() -> None:
+    turn = talks.run_jobs(turn_with({"text": "Forty two."}))
+    told = talks.events(turn)
+    assert [event.kind for event in told[-2:]] == ["done", "ready"]
+    assert "".join(event.text for event in told) == "Forty two."
+    assert {event.slot for event in told} == {"A", ""}
+
+
+def test_text_reaches_the_log_in_few_pieces_however_fast_the_model_is() -> None:
+    turn = talks.run_jobs(turn_with({"text": "word " * 2_000}, models={"sampling": {}}))
+    tokens = [event for event in talks.events(turn) if event.kind == "token"]
+    row = Generation.objects.get(candidate__item=turn.item)
+    assert row.finished_s is not None
+    assert len(tokens) <= row.finished_s / jobs.SAY_EVERY + 2
+    assert "".join(event.text for event in tokens) == row.text
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "models"),
+    [
+        ({"fail_after": 1, "text": "a b c"}, "broken", {}),
+        ({"fail_after": 0, "fail_kind": "unreachable"}, "unreachable", {}),
+        ({"fail_after": 0, "fail_kind": "busy"}, "busy", {}),
+        ({"empty": True}, "empty", {}),
+        ({"text": "   \n "}, "empty", {}),
+        ({"garbage_after": 1, "text": "a b"}, "broken", {}),
+        ({"stall_after": 1, "text": "a b"}, "timeout", {"deadline": 0.2}),
+        ({"stall_after": 0}, "timeout", {"deadline": 0.2}),
+        ({"endless": True, "text": "la "}, "too_long", {"max_chars": 100, "sampling": {}}),
+        ({"size": 1_000}, "too_long", {"max_chars": 100}),
+    ],
+)
+def test_a_failure_is_recorded_tried_again_and_then_replaced_by_another_model(
+    script: dict[str, Any], kind: str, models: dict[str, Any]
+) -> None:
+    turn = talks.run_jobs(turn_with(script, models=models))
+    replacing = turn.item.candidates.get().pool_entry
+    assert attempts(turn) == [
+        ("m-one", 1, "failed", kind),
+        ("m-one", 2, "failed", kind),
+        (replacing, 3, "done", ""),
+    ]
+    assert (turn.state, replacing == "m-one") == (Turn.State.READY, False)
+
+
+def test_what_had_arrived_of_a_failed_answer_stays_in_its_row() -> None:
+    turn = talks.run_jobs(turn_with({"fail_after": 2, "text": "one two three"}))
+    assert Generation.objects.filter(candidate__item=turn.item, attempt=1).get().text == "one two "
+
+
+def test_a_replacement_is_a_draw_of_its_own_that_excludes_what_was_used() -> None:
+    turn = talks.run_jobs(turn_with({"empty": True}))
+    draw = Draw.objects.get(candidate__item=turn.item, reason="replacement")
+    assert (draw.pool, draw.probability) == (["m-two", "m-three", "m-four", "m-five"], 1 / 4)
+    assert draw.exclusions == {"m-one": "already used in this item"}
+
+
+def test_watchers_see_a_reset_before_the_text_of_another_attempt() -> None:
+    turn = talks.run_jobs(turn_with({"fail_after": 1, "text": "Broken words"}))
+    kinds = [(event.kind, event.attempt) for event in talks.events(turn)]
+    assert kinds == [
+        ("token", 1), ("reset", 1), ("reset", 2), ("token", 2), ("replaced", 2), ("reset", 3), ("token", 3),
+        ("done", 3), ("ready", 0),
+    ]  # fmt: skip
+
+
+def test_a_parameter_that_is_not_supported_is_recorded_and_not_asked_for_again() -> None:
+    turn = turn_with({"text": "x"})
+    ServedModel.objects.filter(name="m-one").update(supported_parameters=["max_tokens"])
+    talks.run_jobs(turn)
+    replacing = turn.item.candidates.get().pool_entry
+    assert attempts(turn) == [("m-one", 1, "failed", "refused"), (replacing, 2, "done", "")]
+
+
+def test_the_platforms_own_seed_is_left_out_where_the_endpoint_knows_no_seeds() -> None:
+    turn = turn_with({"text": "x"})
+    ServedModel.objects.filter(name="m-one").update(supported_parameters=["temperature", "max_tokens"])
+    talks.run_jobs(turn)
+    row = Generation.objects.get(candidate__item=turn.item)
+    assert (row.state, row.request.get("seed")) == ("done", None)
+
+
+def test_no_retries_and_void_as_the_document_says() -> None:
+    turn = talks.run_jobs(turn_with({"empty": True}, models={"on_failure": {"retries": 0, "then": "void"}}))
+    assert attempts(turn) == [("m-one", 1, "failed", "empty")]
+    assert (turn.state, turn.details["void"]) == (Turn.State.VOID, "a candidate failed")
+    assert Assignment.objects.get(pk=turn.assignment_id).state == Assignment.State.SKIPPED
+
+
+def test_when_no_model_is_left_the_turn_is_void_and_watchers_are_told(
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    turn = turn_with({"empty": True}, models={"on_failure": {"retries": 0, "then": "replace"}})
+    ServedModel.objects.update(options={"empty": True})
+    with django_capture_on_commit_callbacks(execute=True):
+        talks.run_jobs(turn)
+    assert (turn.state, turn.details["void"]) == (Turn.State.VOID, "no model left")
+    assert [(attempt[0] == "m-one", attempt[2]) for attempt in attempts(turn)] == [
+        (True, "failed"), (False, "failed"), (False, "failed"), (False, "failed"), (False, "failed"),
+    ]  # fmt: skip
+    assert talks.events(turn)[-1].kind == "void"
+
+
+def test_two_places_that_fail_at_once_never_get_the_same_replacement() -> None:
+    talks.served(m_one={"empty": True}, m_two={"empty": True}, m_three={"empty": True})
+    document = talks.document(models={"on_failure": {"retries": 0, "then": "replace"}})
+    document["steps"][0]["opening"]["candidates"]["k"] = 2
+    turn = talks.run_jobs(talks.said(talks.conversation(talks.talker(talks.studies.study(document)))))
+    drawn = list(Draw.objects.filter(candidate__item=turn.item).values_list("pool_entry", flat=True))
+    assert (turn.state, len(drawn)) == (Turn.State.READY, len(set(drawn)))
+
+
+def test_a_message_that_arrives_twice_generates_once() -> None:
+    turn = turn_with({"text": "Once"})
+    candidate = turn.item.candidates.get()
+    for _ in range(2):
+        generate(candidate_id=candidate.pk, clock=timezone.now)
+    assert attempts(turn) == [("m-one", 1, "done", "")]
+
+
+# -- lost workers ----------------------------------------------------------------------------------------------------
+def claimed(turn: Turn, **since: float) -> Generation:
+    """An attempt whose worker was killed; its lease ran out `since` ago."""
+    now = timezone.now() - timedelta(**since)
+    candidate = turn.item.candidates.all()[0]
+    generation = claim_generation(candidate_id=candidate.pk, lease_until=now, now=now)
+    assert generation is not None
+    return generation
+
+
+def test_an_attempt_whose_lease_ran_out_is_begun_again_as_a_new_attempt() -> None:
+    turn = turn_with({"text": "Whole answer"})
+    claimed(turn, seconds=1)
+    assert sweep_generations(now=timezone.now()) == {"lost": 1, "sent_again": 0}
+    talks.run_jobs(turn)
+    assert attempts(turn) == [("m-one", 1, "lost", ""), ("m-one", 2, "done", "")]
+    assert turn.state == Turn.State.READY
+
+
+def test_an_attempt_that_still_has_its_lease_is_left_alone() -> None:
+    turn = turn_with({"text": "x"})
+    claimed(turn, seconds=-30)
+    assert sweep_generations(now=timezone.now()) == {"lost": 0, "sent_again": 0}
+
+
+def test_a_late_writer_whose_lease_was_taken_over_writes_nothing() -> None:
+    turn = turn_with({"text": "The one that counts"})
+    late = claimed(turn, seconds=1)
+    sweep_generations(now=timezone.now())
+    talks.run_jobs(turn)
+    now = timezone.now()
+    assert renew_lease(generation=late, lease_until=now) is False
+    assert settle_success(generation=late, finished=finished(), now=now).candidate == "void"
+    assert settle_failure(generation=late, failed=failed(), now=now).candidate == "void"
+    assert turn.item.candidates.get().text == "The one that counts"
+    assert attempts(turn) == [("m-one", 1, "lost", ""), ("m-one", 2, "done", "")]
+
+
+def test_an_answer_that_takes_its_workers_with_it_is_replaced_in_the_end() -> None:
+    turn = turn_with({"text": "x"})
+    for _ in range(3):
+        claimed(turn, seconds=1)
+        sweep_generations(now=timezone.now())
+    replacing = turn.item.candidates.get().pool_entry
+    talks.run_jobs(turn)
+    assert attempts(turn) == [("m-one", number, "lost", "") for number in (1, 2, 3)] + [(replacing, 4, "done", "")]
+    assert replacing != "m-one"
+
+
+def test_a_queued_answer_whose_message_was_lost_is_sent_again_but_not_at_every_sweep() -> None:
+    turn_with({"text": "x"})
+    later = timezone.now() + timedelta(seconds=11)
+    assert sweep_generations(now=later) == {"lost": 0, "sent_again": 1}
+    assert sweep_generations(now=later + timedelta(seconds=5)) == {"lost": 0, "sent_again": 0}
+
+
+def test_a_pause_between_attempts_is_not_taken_for_a_lost_message() -> None:
+    turn = turn_with({"fail_after": 0})
+    generate(candidate_id=turn.item.candidates.get().pk, clock=timezone.now)
+    assert sweep_generations(now=timezone.now() + timedelta(seconds=8)) == {"lost": 0, "sent_again": 0}
+
+
+# -- left talks ------------------------------------------------------------------------------------------------------
+def test_leaving_a_talk_stops_its_jobs_and_keeps_what_was_said() -> None:
+    turn = turn_with({"text": "x"})
+    running = claimed(turn, seconds=-30)
+    talk = turn.conversation
+    abandon_conversation(conversation_id=talk.pk, participation=talk.participation, now=timezone.now())
+    assert renew_lease(generation=running, lease_until=timezone.now()) is False
+    turn.refresh_from_db()
+    assert (turn.state, turn.user_text, attempts(turn)) == ("void", "Hello there", [("m-one", 1, "cancelled", "")])
+
+
+def test_a_job_of_a_left_talk_does_nothing() -> None:
+    turn = turn_with({"text": "x"})
+    candidate, talk = turn.item.candidates.get(), turn.conversation
+    abandon_conversation(conversation_id=talk.pk, participation=talk.participation, now=timezone.now())
+    generate(candidate_id=candidate.pk, clock=timezone.now)
+    assert attempts(turn) == []
+
+
+def test_logs_are_dropped_an_hour_after_the_turn_and_only_once() -> None:
+    turn = talks.run_jobs(turn_with({"text": "x"}))
+    assert prune_turn_logs(now=timezone.now()) == 0
+    later = timezone.now() + timedelta(hours=2)
+    assert (prune_turn_logs(now=later), prune_turn_logs(now=later), talks.events(turn)) == (1, 0, [])
