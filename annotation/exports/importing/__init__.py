@@ -1,0 +1,1 @@
+"""Published releases as studies of this platform."""
