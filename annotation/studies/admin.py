@@ -30,7 +30,7 @@ def _as_form_errors(error: DomainError) -> forms.ValidationError:
     return forms.ValidationError([f"{place}: {text}" if place else text for place, text in problems])
 
 
-class NewStudyForm(forms.ModelForm[Study]):
+class NewStudyForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
     """A new study begins as a copy of a preset."""
 
     preset = forms.ChoiceField(widget=UnfoldAdminSelectWidget, help_text="The draft begins as a copy of it.")
@@ -51,7 +51,7 @@ class NewStudyForm(forms.ModelForm[Study]):
         return services.with_models_served(tree, served) if served else tree
 
 
-class DraftForm(forms.ModelForm[Study]):
+class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
     """The draft as YAML or JSON; every mistake is named by its path in the document."""
 
     class Meta:
