@@ -60,3 +60,18 @@ def _key_made_once(path: Path) -> str:
         finally:
             fresh.unlink()
     return path.read_text(encoding="utf-8").strip()
+
+
+def read_models(name: str) -> list[dict[str, str]]:
+    """`name=path-or-hub-id@revision`, several with commas between; the revision may be left out."""
+    models = []
+    for part in read_list(name):
+        called, _, place = part.partition("=")
+        path, _, revision = place.partition("@")
+        if not called.strip() or not path.strip():
+            raise ImproperlyConfigured(f"{name}={part!r}: name=path-or-hub-id@revision is allowed")
+        models.append({"name": called.strip(), "path": path.strip()} | ({"revision": revision} if revision else {}))
+    called_so = [model["name"] for model in models]
+    if len(set(called_so)) < len(called_so):
+        raise ImproperlyConfigured(f"{name}: two models have the same name")
+    return models

@@ -8,7 +8,7 @@ import structlog
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from annotation.env import read_bool, read_int, read_list, read_secret, read_text
+from annotation.env import read_bool, read_int, read_list, read_models, read_secret, read_text
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(read_text("DATA_DIR", str(BASE_DIR / "var"))).resolve()
@@ -124,9 +124,8 @@ TURN_LOG_DIR = DATA_DIR / "turns"
 EXPORTS_DIR = DATA_DIR / "exports"
 
 # ---- jobs ----------------------------------------------------------------------------------------------------------
-_broker = read_text("CELERY_BROKER_URL", REDIS_URL or "filesystem://")
-CELERY_BROKER_URL = _broker
-if _broker == "filesystem://":
+CELERY_BROKER_URL = read_text("CELERY_BROKER_URL", REDIS_URL or "filesystem://localhost")
+if CELERY_BROKER_URL.startswith("filesystem://"):
     _queue, _done = DATA_DIR / "broker" / "queue", DATA_DIR / "broker" / "done"
     for _folder in (_queue, _done):
         _folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +154,14 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 }
 
 # ---- models --------------------------------------------------------------------------------------------------------
-MODEL_SERVER_URL = read_text("MODEL_SERVER_URL", f"http://127.0.0.1:{read_int('MODEL_SERVER_PORT', 8100, least=1)}/v1")
+# the ports follow each other, so that PORT alone tells two sites on one machine apart
+PORT = read_int("PORT", 8000, least=1)
+HOST = read_text("HOST", "127.0.0.1")
+MODEL_SERVER_PORT = read_int("MODEL_SERVER_PORT", PORT + 100, least=1)
+# a server that is there already; otherwise `manage.py up` starts our own
+OUTSIDE_MODEL_SERVER = read_text("MODEL_SERVER_URL")
+MODEL_SERVER_URL = OUTSIDE_MODEL_SERVER or f"http://127.0.0.1:{MODEL_SERVER_PORT}/v1"
+MODELS = read_models("MODELS")
 MODERATION_URL = read_text("MODERATION_URL")
 MODERATION_API_KEY_ENV = "MODERATION_API_KEY"
 
@@ -215,6 +221,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 if PRODUCTION:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = read_bool("SECURE_SSL_REDIRECT", default=True)
+    SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]
     SECURE_HSTS_SECONDS = read_int("SECURE_HSTS_SECONDS", 31_536_000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
     if read_bool("BEHIND_TLS_PROXY"):
@@ -237,13 +244,19 @@ LOGGING: dict[str, Any] = {
             "()": structlog.stdlib.ProcessorFormatter,
             "processor": structlog.processors.JSONRenderer()
             if read_bool("LOG_JSON", default=PRODUCTION)
-            else structlog.dev.ConsoleRenderer(colors=False),
+            # plain: a traceback with its variables would carry what people wrote
+            else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
             "foreign_pre_chain": _log_steps,
         }
     },
+    "filters": {"not_ready_is_no_error": {"()": "annotation.common.logs.LeaveOutReadiness"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},
+    "loggers": {
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+        "django.request": {"filters": ["not_ready_is_no_error"]},
+    },
 }
 structlog.configure(
     processors=[*_log_steps, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -1,11 +1,12 @@
 """Writes about who: annotators and the audit log."""
 
+import secrets
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from annotation.accounts.models import Annotator, AuditEntry, Identity
+from annotation.accounts.models import Annotator, AuditEntry, Identity, User
 
 
 def record_audit(
@@ -43,3 +44,15 @@ def _by_identity(provider: str, external_id: str) -> Annotator | None:
     identity = Identity.objects.select_related("annotator")
     found = identity.filter(provider=provider, external_id=external_id).first()
     return found.annotator if found else None
+
+
+def create_first_admin(*, now: datetime) -> str:
+    """Make the user `admin` where there is no administrator yet, and return its password, which is stored nowhere in
+    clear. Where there is one, change nothing and return an empty text."""
+    with transaction.atomic():
+        if User.objects.filter(is_superuser=True).exists():
+            return ""
+        password = secrets.token_urlsafe(12)
+        User.objects.create_superuser(username="admin", password=password)
+        record_audit(actor="system", action="user.create", subject="admin", now=now)
+    return password

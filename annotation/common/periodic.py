@@ -2,11 +2,11 @@
 
     ENTRIES = {"name in the admin": ("annotation.app.tasks.task", seconds or crontab(…))}
 
-and, where it must not run in the default queue, the queue's name as a third part. Beat writes the entries into its own
-tables when it starts (once each, by name), where the admin can switch them off.
+and, where a task takes arguments or must not run in the default queue, `{"args": (…), "queue": "…"}` as a third part.
+Beat writes the entries into its own tables when it starts (once each, by name), where the admin can switch them off.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -15,7 +15,7 @@ from celery.schedules import crontab
 from django.apps import AppConfig
 
 When = float | crontab
-Entry = tuple[str, When] | tuple[str, When, str]
+Entry = tuple[str, When] | tuple[str, When, Mapping[str, Any]]
 
 
 def beat_schedule(apps: Iterable[AppConfig]) -> dict[str, dict[str, Any]]:
@@ -32,9 +32,10 @@ def beat_schedule(apps: Iterable[AppConfig]) -> dict[str, dict[str, Any]]:
     return schedule
 
 
-def _in_celerys_words(task: str, when: When, queue: str = "default") -> dict[str, Any]:
-    options: dict[str, Any] = {"queue": queue}
+def _in_celerys_words(task: str, when: When, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    said = {"args": (), "queue": "default"} | dict(more or {})
+    options: dict[str, Any] = {"queue": said.pop("queue")}
     if not isinstance(when, crontab):
         # a worker that comes back must not work off what a dead one left: the next call does it all
         options["expire_seconds"] = max(int(2 * when), 1)
-    return {"task": task, "schedule": when, "options": options}
+    return {"task": task, "schedule": when, "options": options, **said}

@@ -1,5 +1,6 @@
 """Beat's own tables are filled by Celery's scheduler from what apps declare; here the real scheduler does it."""
 
+import inspect
 import sys
 from types import ModuleType
 from types import SimpleNamespace as Simple
@@ -10,6 +11,7 @@ from celery.schedules import crontab
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
+from annotation.common.health import QUEUES
 from annotation.common.periodic import beat_schedule
 
 
@@ -22,26 +24,17 @@ def test_beat_knows_the_heartbeat_of_each_queue_once_however_often_it_starts() -
     beat_starts()
     beat_starts()
     beats = PeriodicTask.objects.filter(task="annotation.common.tasks.heartbeat").order_by("queue")
-    assert [(beat.queue, beat.interval.every, beat.expire_seconds) for beat in beats] == [
-        ("default", 5, 10),
-        ("generation", 5, 10),
+    assert [(beat.queue, beat.args, beat.interval.every, beat.expire_seconds) for beat in beats] == [
+        ("default", '["default"]', 5, 10),
+        ("generation", '["generation"]', 5, 10),
     ]
 
 
-@pytest.mark.django_db(transaction=True)
-def test_beat_leaves_an_entry_switched_off_that_was_switched_off_in_the_admin() -> None:
-    beat_starts()
-    PeriodicTask.objects.filter(queue="generation").update(enabled=False)
-    beat_starts()
-    beats = PeriodicTask.objects.filter(task="annotation.common.tasks.heartbeat").order_by("queue")
-    assert [beat.enabled for beat in beats] == [True, False]
-
-
-def test_every_entry_names_a_task_that_exists() -> None:
+def test_every_entry_names_a_task_that_exists_and_gives_what_it_takes() -> None:
     current_app.loader.import_default_modules()
-    assert [
-        entry["task"] for entry in current_app.conf.beat_schedule.values() if entry["task"] not in current_app.tasks
-    ] == []
+    for entry in current_app.conf.beat_schedule.values():
+        inspect.signature(current_app.tasks[entry["task"]].run).bind(*entry["args"])
+    assert len(current_app.conf.beat_schedule) >= len(QUEUES)
 
 
 @pytest.fixture
@@ -60,10 +53,14 @@ def an_app_with(monkeypatch: pytest.MonkeyPatch) -> object:
 
 def test_seconds_expire_and_a_calendar_does_not(an_app_with: object) -> None:
     nightly = crontab(hour="2", minute="0")
-    app = an_app_with("one_app", {"often": ("one.often", 0.2), "nightly": ("one.nightly", nightly, "exports")})
+    app = an_app_with(
+        "one_app",
+        {"often": ("one.often", 0.2), "nightly": ("one.nightly", nightly, {"queue": "exports", "args": (1,)})},
+    )
+    options = {"queue": "default", "expire_seconds": 1}
     assert beat_schedule([app]) == {
-        "often": {"task": "one.often", "schedule": 0.2, "options": {"queue": "default", "expire_seconds": 1}},
-        "nightly": {"task": "one.nightly", "schedule": nightly, "options": {"queue": "exports"}},
+        "often": {"task": "one.often", "schedule": 0.2, "args": (), "options": options},
+        "nightly": {"task": "one.nightly", "schedule": nightly, "args": (1,), "options": {"queue": "exports"}},
     }
 
 

@@ -161,6 +161,7 @@ def test_a_signed_rehearsal_marks_a_bot_and_never_meets_a_persons_identity() -> 
 @pytest.mark.parametrize(
     "token",
     ["forged", signing.dumps({"study": "other"}, salt="rehearsal"), signing.dumps({"study": "small"}, salt="x")],
+    ids=["forged", "of another study", "of another kind"],
 )
 def test_a_rehearsal_that_is_not_signed_for_this_study_is_refused(token: str) -> None:
     study()

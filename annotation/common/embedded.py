@@ -1,0 +1,184 @@
+"""The whole site on one machine: web, worker with beat, model server. What `make run` starts."""
+
+import fcntl
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+from django.apps import apps
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import CommandError, call_command
+from django.db.models import QuerySet
+
+from annotation.common.health import QUEUES
+from annotation.common.processes import Program, port_is_free
+from annotation.common.tasks import heartbeat
+
+DEMO_MODELS = settings.BASE_DIR / "models_serving" / "demo" / "models.json"
+# slug → (preset, what a visitor gets)
+DEMO_STUDIES = {
+    "tour": ("tour", "everything in five minutes: three questions, one conversation"),
+    "prism-demo": ("prism_demo", "the PRISM study, whole"),
+}
+
+
+def web_url() -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.HOST, settings.HOST)  # noqa: S104 - read, not bound
+    return f"http://{host}:{settings.PORT}"
+
+
+@contextmanager
+def only_one_here() -> Iterator[None]:
+    """Two sites in one data folder would take each other's messages."""
+    place = Path(settings.DATA_DIR) / "run"
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(f"A site is already running on {settings.DATA_DIR}. Stop it, or set DATA_DIR.") from None
+        yield
+
+
+def refuse_taken_ports() -> None:
+    wanted = [("PORT", settings.HOST, settings.PORT)]
+    if not settings.OUTSIDE_MODEL_SERVER:
+        wanted.append(("MODEL_SERVER_PORT", "127.0.0.1", settings.MODEL_SERVER_PORT))
+    for name, host, port in wanted:
+        if not port_is_free(host, port):
+            raise CommandError(f"Port {port} is in use. Stop what listens there, or choose another: {name}={port + 1}")
+
+
+# ---- preparing: each says in a few words what is there -------------------------------------------------------------
+def prepare_database() -> str:
+    call_command("migrate", verbosity=0, interactive=False)
+    return str(settings.DATABASES["default"]["ENGINE"]).rpartition(".")[2]
+
+
+def prepare_pages() -> str:
+    """Collect and compress static files, unless nothing has changed since."""
+    mark = Path(settings.STATIC_ROOT) / ".made-from"
+    source = _static_source()
+    if mark.exists() and mark.read_text() == source:
+        return "unchanged"
+    call_command("collectstatic", verbosity=0, interactive=False, clear=True)
+    mark.write_text(source)
+    return "collected"
+
+
+def _static_source() -> str:
+    digest = hashlib.sha256()
+    for finder in get_finders():
+        for path, storage in finder.list([]):
+            found = Path(storage.path(path)).stat()
+            digest.update(f"{path} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def wanted_models() -> list[dict[str, Any]]:
+    """What is to be served: MODELS, else the demo models of the repository."""
+    models: list[dict[str, Any]] = settings.MODELS or json.loads(DEMO_MODELS.read_text(encoding="utf-8"))
+    return models
+
+
+def prepare_models() -> str:
+    """Put what is served into the catalogue, and switch off what was served from here before and is no more."""
+    models = wanted_models()
+    names = [str(model["name"]) for model in models]
+    gone = _rows("catalog", "ServedModel").filter(url=settings.MODEL_SERVER_URL).exclude(name__in=names)
+    outside = bool(settings.OUTSIDE_MODEL_SERVER)
+    declared: list[dict[str, Any]] = [
+        {"name": model["name"], "enabled": True, "served_name": model["path"] if outside else model["name"]}
+        for model in models
+    ]
+    declared += [{"name": name, "enabled": False} for name in gone.values_list("name", flat=True)]
+    file = Path(settings.DATA_DIR) / "run" / "catalogue.json"
+    file.write_text(json.dumps(declared), encoding="utf-8")
+    _quietly("models", "register", str(file), "--url", settings.MODEL_SERVER_URL)
+    return ", ".join(names)
+
+
+def prepare_studies() -> str:
+    """Load and open the demo studies that are not there, and those whose models are not served any more."""
+    served = sorted(_rows("catalog", "ServedModel").filter(enabled=True).values_list("name", flat=True))
+    for slug, (preset, _) in DEMO_STUDIES.items():
+        study = _rows("studies", "Study").filter(slug=slug).select_related("current").first()
+        if study is None:
+            _quietly("study", "load", preset, "--slug", slug, "--serve", ",".join(served), "--open")
+        elif not _models_named(study) <= set(served):
+            _quietly("study", "load", preset, "--slug", slug, "--serve", ",".join(served))
+            _quietly("study", "publish", slug, "--confirm")
+    return ", ".join(DEMO_STUDIES)
+
+
+def _models_named(study: Any) -> set[str]:
+    pool = ((study.current.document if study.current else {}).get("models") or {}).get("pool", [])
+    return {entry.get("serve") or entry["name"] for entry in pool}
+
+
+def prepare_admin() -> str:
+    """The password of the first administrator, made once; later an empty text."""
+    return _quietly("first_admin").strip()
+
+
+def _quietly(*command: str) -> str:
+    said = StringIO()
+    call_command(*command, stdout=said, stderr=said)
+    return said.getvalue()
+
+
+def _rows(app: str, model: str) -> QuerySet[Any]:
+    """Rows of an app above this one, read without importing it."""
+    return QuerySet(apps.get_model(app, model))
+
+
+# ---- running -------------------------------------------------------------------------------------------------------
+def model_server() -> Program:
+    """The file says which models; relative folders in it start where it lies."""
+    file = DEMO_MODELS
+    if settings.MODELS:
+        file = Path(settings.DATA_DIR) / "run" / "models.json"
+        models = [
+            model | ({"path": str(Path(model["path"]).resolve())} if Path(model["path"]).exists() else {})
+            for model in settings.MODELS
+        ]
+        file.write_text(json.dumps(models), encoding="utf-8")
+    command = ["-m", "models_serving.server", "--config", str(file), "--port", str(settings.MODEL_SERVER_PORT)]
+    return Program("models", [sys.executable, *command])
+
+
+def web() -> Program:
+    command = ["-m", "uvicorn", "annotation.asgi:application", "--host", settings.HOST, "--port", str(settings.PORT)]
+    # addresses carry panel ids, which never reach a log
+    quiet = ["--no-access-log", "--lifespan", "off", "--timeout-graceful-shutdown", "5"]
+    return Program("web", [sys.executable, *command, *quiet])
+
+
+def worker() -> Program:
+    command = ["-m", "celery", "-A", "annotation", "worker", "-B", "-P", "threads", "-c", "16", "-l", "INFO"]
+    queues = ["-Q", "default,generation", "--without-gossip", "--without-mingle"]
+    return Program("worker", [sys.executable, *command, *queues])
+
+
+def is_ready() -> bool:
+    """`/readyz` says that web, worker and models all answer."""
+    host = settings.ALLOWED_HOSTS[0].lstrip(".") if settings.PRODUCTION else "localhost"
+    try:
+        return httpx.get(f"{web_url()}/readyz", timeout=5, headers={"Host": host}).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def ask_now() -> None:
+    """What beat asks for every few seconds anyway. At the start nobody wants to wait for it."""
+    for queue in QUEUES:
+        heartbeat.apply_async((queue,), queue=queue, expires=5)
+    with suppress(CommandError):
+        _quietly("models", "check")
