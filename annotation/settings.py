@@ -145,13 +145,6 @@ CELERY_TASK_ALWAYS_EAGER = read_bool("CELERY_TASK_ALWAYS_EAGER")
 CELERY_TASK_EAGER_PROPAGATES = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    "release-stale-seats": {"task": "annotation.participation.tasks.release_stale_seats", "schedule": 10 * 60},
-    "erase-expired-identities": {
-        "task": "annotation.participation.tasks.erase_expired_identities",
-        "schedule": 24 * 60 * 60,
-    },
-}
 
 # ---- models --------------------------------------------------------------------------------------------------------
 # the ports follow each other, so that PORT alone tells two sites on one machine apart
