@@ -14,8 +14,8 @@ from annotation.studies.document.root import Consent
 
 REHEARSAL_SALT = "rehearsal"
 REHEARSAL_MAX_AGE = 24 * 60 * 60
-KEY = re.compile(r"[A-Za-z0-9-]{8,64}")
-PLACE = re.compile(r"[A-Za-z0-9_./-]{1,120}")
+KEY = re.compile(r"\A[A-Za-z0-9-]{8,64}\Z")
+PLACE = re.compile(r"\A[A-Za-z0-9_./-]{1,120}\Z")
 MOST_DRAFT_FIELDS, MOST_DRAFT_CHARS = 2_000, 400_000
 # fields of every study form that are no answers
 FRAME_FIELDS = {"csrfmiddlewaretoken", "timers", "key"}
@@ -62,7 +62,7 @@ class ConsentForm:
     def errors(self) -> dict[str, str]:
         """Statement → what is missing."""
         return {
-            statement.name: _("Tick this statement to go on, or decline below.")
+            statement.name: _("Tick it to go on, or decline below.")
             for statement in self.consent.statements
             if statement.required and statement.name not in self.ticked
         }

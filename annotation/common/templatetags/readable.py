@@ -24,6 +24,12 @@ def shape(value: Any) -> str:
 
 
 @register.filter
+def without_nothing(pairs: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The pairs that have a value: a page is for reading, the download has them all."""
+    return [(key, value) for key, value in pairs.items() if shape(value) != "nothing"]
+
+
+@register.filter
 def as_words(key: Any) -> str:
     return str(key).replace("_", " ")
 

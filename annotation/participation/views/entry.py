@@ -159,7 +159,7 @@ def _welcome_context(study: Study, document: StudyDocument, language: str) -> di
         "way": [_way(step, language) for step in document.steps[: steps_to_do(document)]],
         "language": language,
         "frame": Frame(
-            title=in_language(document.title, language),
+            title="",
             language=language,
             dir=direction(language),
             contact=document.contact,

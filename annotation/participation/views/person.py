@@ -1,6 +1,7 @@
 """What a person can do with their data: see, download, withdraw."""
 
 import json
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -17,6 +18,7 @@ from annotation.participation.my_data import my_data as stored_about
 from annotation.participation.queries import current_url, frame
 from annotation.participation.rules import may_withdraw, withdrawal_until
 from annotation.studies.queries import document_of
+from annotation.studies.texts import in_language
 
 
 @require_GET
@@ -36,9 +38,10 @@ def my_data(request: HttpRequest, pid: UUID) -> HttpResponse:
         "judgements": _("How you judged"),
         "conversations": _("Your conversations"),
     }
-    parts = [(name, titles.get(name, name), stored) for name, stored in stored_about(participation).items()]
+    stored = stored_about(participation)
     context = frame(participation) | {
-        "parts": parts,
+        "parts": [(name, titles.get(name, name), part) for name, part in stored.items()],
+        "answered": _answered(participation, stored["answers"]),
         "may_withdraw": may_withdraw(participation, timezone.now()),
         "withdrawal_until": withdrawal_until(participation),
         "continue_url": current_url(participation),
@@ -85,3 +88,20 @@ def _not_here(request: HttpRequest, participation: Participation) -> HttpRespons
     """A known panel id alone shows nothing; the page says what does."""
     context = frame(participation) | {"continue_url": current_url(participation)}
     return render(request, "participation/not_here.html", context, status=403)
+
+
+def _answered(participation: Participation, answers: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Question as it was asked → its answers, the newest last."""
+    questions = document_of(participation.version).questions
+    words = {
+        "not_shown": _("was not shown to you"),
+        "unanswered": _("left open"),
+        "not_applicable": _("not applicable"),
+        "prefer_not_to_say": _("prefer not to say"),
+    }
+    asked: dict[str, list[dict[str, Any]]] = {}
+    for answer in answers:
+        question = questions.get(answer["question"])
+        text = in_language(question.text, participation.language) if question else answer["question"]
+        asked.setdefault(text, []).append(answer | {"missing_words": words.get(answer["missing"], "")})
+    return list(asked.items())

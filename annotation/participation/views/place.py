@@ -196,7 +196,11 @@ def _consent_context(
             }
             for statement in form.consent.statements
         ],
-        "errors": errors,
+        "errors": [
+            (statement.name, in_language(statement.text, language), errors[statement.name])
+            for statement in form.consent.statements
+            if statement.name in errors
+        ],
     }
 
 
@@ -218,11 +222,12 @@ def _shown(
 ) -> HttpResponse:
     shown = step.pages[index]
     trusted = has_full_trust(request, participation)
+    widgets = form.widgets()
     context = {
         "heading": in_language(shown.title, participation.language) or in_language(step.title, participation.language),
         "intro": in_language(shown.intro, participation.language),
-        "widgets": form.widgets(),
-        "errors": form.errors,
+        "widgets": widgets,
+        "errors": [(field, q["text"], text) for q in widgets for field, text in q["errors"].items()],
         "key": key or uuid.uuid4().hex,
         "place": f"{step.name}/{index}",
         "trusted": trusted,
