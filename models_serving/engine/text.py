@@ -57,9 +57,11 @@ class StopFinder:
     def push(self, text: str) -> tuple[str, bool]:
         """The text that is free to go, and whether a stop text has been reached; it and all after it are left out."""
         self._held += text
-        found = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        # The one that is complete first counts, so that it does not matter how the text is cut.
+        found = [(at + len(stop), at) for stop in self._stops if (at := self._held.find(stop)) >= 0]
         if found:
-            free, self._held = self._held[: min(found)], ""
+            _, start = min(found)
+            free, self._held = self._held[:start], ""
             return free, True
         keep = max((self._beginning(stop) for stop in self._stops), default=0)
         edge = len(self._held) - keep

@@ -1,0 +1,152 @@
+"""Every sampling rule against a plain implementation of its definition and against transformers' own."""
+
+import math
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import (
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from models_serving.engine.parameters import Parameters
+from models_serving.engine.sampling import Drawer, draw, uniform
+
+SIZE = 50
+
+
+def logits_of(seed: int, rows: int = 1) -> torch.Tensor:
+    return torch.randn(rows, SIZE, generator=torch.Generator().manual_seed(seed)) * 3
+
+
+def a_drawer(prompt: list[int], so_far: list[int], **wanted: Any) -> Drawer:
+    drawer = Drawer(Parameters(**({"max_tokens": 99, "seed": 1} | wanted)), prompt, frozenset({0, 7}))
+    for token in so_far:
+        drawer.note(token)
+    return drawer
+
+
+def plain_probabilities(logits: np.ndarray, drawer: Drawer) -> np.ndarray:
+    """The definitions, one after another, token by token."""
+    wanted, counts = drawer.parameters, Counter(drawer.drawn)
+    scores = [float(score) for score in logits]
+    for token in range(SIZE):
+        if token in counts or token in drawer.prompt:
+            penalty = wanted.repetition_penalty
+            scores[token] = scores[token] / penalty if scores[token] > 0 else scores[token] * penalty
+        scores[token] -= counts[token] * wanted.frequency_penalty + (counts[token] > 0) * wanted.presence_penalty
+        if token in drawer.eos and len(drawer.drawn) < wanted.min_tokens:
+            scores[token] = -math.inf
+    if wanted.temperature == 0:
+        return np.eye(SIZE)[int(np.argmax(scores))]
+    weights = [math.exp((score - max(scores)) / wanted.temperature) for score in scores]
+    order = sorted(range(SIZE), key=lambda token: (-weights[token], token))
+    kept = order[: wanted.top_k or SIZE]
+    mass = sum(weights[token] for token in kept)
+    nucleus, below = [], 0.0
+    for token in kept:
+        if below < wanted.top_p:
+            nucleus.append(token)
+        below += weights[token] / mass
+    best = max(weights[token] for token in nucleus)
+    final = [weights[t] if t in nucleus and weights[t] >= wanted.min_p * best else 0.0 for t in range(SIZE)]
+    return np.array(final) / sum(final)
+
+
+parameters = st.fixed_dictionaries(
+    {},
+    optional={
+        "temperature": st.sampled_from([0.0, 1e-6, 0.3, 1.0, 2.0]),
+        "top_p": st.sampled_from([0.05, 0.5, 0.9, 1.0]),
+        "top_k": st.sampled_from([0, 1, 5, 49, 50, 1000]),
+        "min_p": st.sampled_from([0.0, 0.02, 0.3, 1.0]),
+        "repetition_penalty": st.sampled_from([0.7, 1.0, 1.3]),
+        "presence_penalty": st.sampled_from([-1.5, 0.0, 2.0]),
+        "frequency_penalty": st.sampled_from([-0.5, 0.0, 1.0]),
+        "min_tokens": st.integers(0, 4),
+        "seed": st.integers(-5, 1000),
+    },
+)
+answers = st.tuples(
+    st.lists(st.integers(0, SIZE - 1), max_size=6), st.lists(st.integers(0, SIZE - 1), max_size=6), parameters
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows=st.lists(answers, min_size=1, max_size=4), seed=st.integers(0, 10_000))
+def test_each_row_of_a_batch_draws_what_the_definitions_say(
+    rows: list[tuple[list[int], list[int], dict[str, Any]]], seed: int
+) -> None:
+    logits = logits_of(seed, len(rows))
+    drawers = [a_drawer(prompt, so_far, **wanted) for prompt, so_far, wanted in rows]
+    before = logits.clone()
+    tokens = draw(logits, drawers)
+    for token, row, drawer in zip(tokens, before.numpy(), drawers, strict=True):
+        expected = plain_probabilities(row, drawer)
+        assert token is not None
+        # Two ways of adding up may differ in the last digits, so the interval has soft borders.
+        high = float(np.cumsum(expected)[token])
+        assert high - expected[token] - 1e-5 <= drawer.number() <= high + 1e-5
+        assert expected[token] > 0
+    assert torch.equal(logits, before)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_distribution_is_the_one_of_transformers_processors(seed: int) -> None:
+    """Frequencies over many positions follow the probabilities that transformers would sample from."""
+    logits, prompt = logits_of(seed), [3, 5, 9]
+    wanted = {"repetition_penalty": 1.2, "temperature": 0.8, "top_k": 20, "top_p": 0.9, "min_p": 0.05}
+    theirs = LogitsProcessorList(
+        [
+            RepetitionPenaltyLogitsProcessor(1.2),
+            TemperatureLogitsWarper(0.8),
+            TopKLogitsWarper(20),
+            TopPLogitsWarper(0.9),
+            MinPLogitsWarper(0.05),
+        ]
+    )(torch.tensor([prompt]), logits.clone())
+    expected = theirs.softmax(-1)[0].double().numpy()
+    drawers = [a_drawer(prompt, [], seed=number, **wanted) for number in range(4000)]
+    counts = np.bincount([token or 0 for token in draw(logits.expand(4000, -1), drawers)], minlength=SIZE)
+    assert set(np.flatnonzero(counts)) <= set(np.flatnonzero(expected))
+    # Pearson's statistic stays below the 99.9 % quantile for up to 19 degrees of freedom.
+    likely = expected * 4000 > 5
+    assert float((((counts - 4000 * expected) ** 2)[likely] / (4000 * expected[likely])).sum()) < 43.8
+
+
+def test_the_random_number_depends_on_seed_choice_and_position_only() -> None:
+    numbers = [uniform(seed, choice, position) for seed in (0, 1) for choice in (0, 1) for position in range(500)]
+    assert len(set(numbers)) == 2000
+    assert all(0 < number < 1 for number in numbers)
+    assert abs(float(np.mean(numbers)) - 0.5) < 0.03
+    # A seed must mean the same text in the next release, too.
+    assert uniform(42, 0, 0) == 0.030809198642945734
+
+
+def test_greedy_takes_the_first_of_equals() -> None:
+    logits = torch.zeros(1, SIZE)
+    logits[0, [4, 9]] = 5.0
+    assert draw(logits, [a_drawer([], [], temperature=0.0)]) == [4]
+
+
+def test_rows_without_numbers_draw_nothing_and_leave_the_others_alone() -> None:
+    logits = logits_of(1, 3)
+    alone = draw(logits, [a_drawer([], [], seed=seed) for seed in range(3)])
+    logits[1, 5] = math.nan
+    assert draw(logits, [a_drawer([], [], seed=seed) for seed in range(3)]) == [alone[0], None, alone[2]]
+    logits[1] = -math.inf
+    assert draw(logits, [a_drawer([], [], seed=seed) for seed in range(3)]) == [alone[0], None, alone[2]]
+
+
+def test_half_precision_logits_are_drawn_from_in_full_precision() -> None:
+    half = logits_of(3).bfloat16()
+    assert draw(half, [a_drawer([], [], seed=8)]) == draw(half.float(), [a_drawer([], [], seed=8)])
