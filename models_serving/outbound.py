@@ -108,7 +108,8 @@ class _GuardedNetwork(httpcore.NetworkBackend):
         failure: Exception = httpcore.ConnectError("no address")
         for address in _addresses(found, host, port):
             try:
-                stream = self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+                left = max(min(timeout or self._clock.left(), self._clock.left()), 0.001)
+                stream = self._network.connect_tcp(address, port, left, local_address, socket_options)
             except httpcore.ConnectError as error:
                 failure = error
             else:

@@ -81,41 +81,49 @@ def draw(logits: torch.Tensor, drawers: Sequence[Drawer]) -> list[int | None]:
     for row, drawer in enumerate(drawers):
         if sound[row] and drawer.bends_logits():
             drawer.bend(logits[row])
-    greedy = logits.argmax(-1)
+    tokens = logits.argmax(-1)
     hot = [row for row, drawer in enumerate(drawers) if sound[row] and drawer.parameters.temperature > 0]
     if hot:
-        greedy[hot] = _sampled(logits[hot], [drawers[row] for row in hot])
-    return [token if ok else None for token, ok in zip(greedy.tolist(), sound, strict=True)]
+        chances = probabilities(logits[hot], [drawers[row].parameters for row in hot])
+        tokens[hot] = _at(chances, [drawers[row].number() for row in hot])
+    return [token if ok else None for token, ok in zip(tokens.tolist(), sound, strict=True)]
 
 
-def _sampled(logits: torch.Tensor, drawers: Sequence[Drawer]) -> torch.Tensor:
-    wanted = [drawer.parameters for drawer in drawers]
-
-    def column(values: list[float]) -> torch.Tensor:
-        return torch.tensor(values, dtype=torch.float64, device=logits.device).unsqueeze(1)
-
+def probabilities(logits: torch.Tensor, wanted: Sequence[Parameters]) -> torch.Tensor:
+    """The distributions that tokens are drawn from, `[answers, vocabulary]` in float64, for temperatures above 0 and
+    logits to which penalties have been applied."""
     # Taking the maximum away first keeps a tiny temperature from overflowing.
-    scaled = (logits - logits.amax(-1, keepdim=True)).double() / column([one.temperature for one in wanted])
+    scaled = (logits - logits.amax(-1, keepdim=True)).double() / _column([one.temperature for one in wanted], logits)
     if any(one.top_k or one.top_p < 1 for one in wanted):
-        scaled = scaled.masked_fill(~_kept(scaled, wanted, column([one.top_p for one in wanted])), -torch.inf)
+        scaled = scaled.masked_fill(~_kept(scaled, wanted), -torch.inf)
     if any(one.min_p for one in wanted):
-        probabilities = scaled.softmax(-1)
-        floor = probabilities.amax(-1, keepdim=True) * column([one.min_p for one in wanted])
-        scaled = scaled.masked_fill(probabilities < floor, -torch.inf)
-    cumulated = scaled.softmax(-1).cumsum(-1)
-    aim = column([drawer.number() for drawer in drawers]) * cumulated[:, -1:]
-    return torch.searchsorted(cumulated, aim, right=True).squeeze(1).clamp_(max=logits.shape[-1] - 1)
+        chances = scaled.softmax(-1)
+        floor = chances.amax(-1, keepdim=True) * _column([one.min_p for one in wanted], logits)
+        scaled = scaled.masked_fill(chances < floor, -torch.inf)
+    return scaled.softmax(-1)
 
 
-def _kept(scaled: torch.Tensor, wanted: Sequence[Parameters], top_p: torch.Tensor) -> torch.Tensor:
+def _at(chances: torch.Tensor, numbers: Sequence[float]) -> torch.Tensor:
+    """The first token, in the order of ids, at which the cumulated probability passes the number."""
+    cumulated = chances.cumsum(-1)
+    aim = _column(numbers, chances) * cumulated[:, -1:]
+    return torch.searchsorted(cumulated, aim, right=True).squeeze(1).clamp_(max=chances.shape[-1] - 1)
+
+
+def _column(values: Sequence[float], like: torch.Tensor) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64, device=like.device).unsqueeze(1)
+
+
+def _kept(scaled: torch.Tensor, wanted: Sequence[Parameters]) -> torch.Tensor:
     """Which tokens top_k and top_p leave, `[answers, vocabulary]`. Of equals the lower id comes first."""
     size = scaled.shape[-1]
     ordered, ids = scaled.sort(stable=True, dim=-1, descending=True)
     limits = torch.tensor([min(one.top_k or size, size) for one in wanted], device=scaled.device).unsqueeze(1)
     kept = torch.arange(size, device=scaled.device) < limits
-    probabilities = ordered.masked_fill(~kept, -torch.inf).softmax(-1)
-    before = probabilities.cumsum(-1) - probabilities
+    chances = ordered.masked_fill(~kept, -torch.inf).softmax(-1)
+    before = chances.cumsum(-1) - chances
     # The mass before the first token is nothing, so that one always stays; rounding must not take a token when
     # top_p is 1.
+    top_p = _column([one.top_p for one in wanted], scaled)
     kept &= (before < top_p) | (top_p >= 1)
     return torch.zeros_like(kept).scatter_(-1, ids, kept)

@@ -62,7 +62,6 @@ class Ticket:
     started: float | None = None
     first_token: float | None = None
     cancelled: bool = False
-    stopped: bool = False
     ended: bool = False
 
     def cancel(self) -> None:
@@ -89,11 +88,11 @@ class Ticket:
         drawn, wanted = len(self.drawer.drawn), self.parameters
         if token in eos:
             return "stop"
-        text = self.text.push(token)
+        text, stopped = self.text.push(token), False
         if drawn >= wanted.min_tokens:
-            text, self.stopped = self.stops.push(text)
+            text, stopped = self.stops.push(text)
         self._say(text)
-        if self.stopped:
+        if stopped:
             return "stop"
         return "length" if drawn >= wanted.max_tokens else None
 
@@ -102,7 +101,8 @@ class Ticket:
         if self.ended:
             return
         self.ended = True
-        if reason in ("stop", "length") and not self.stopped:
+        if reason in ("stop", "length"):
+            # After a stop text nothing is left in either.
             text, stopped = self.stops.push(self.text.flush())
             self._say(text if stopped else text + self.stops.flush())
         elapsed = time.monotonic() - self.submitted

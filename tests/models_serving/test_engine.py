@@ -81,6 +81,38 @@ def test_choices_of_one_request_differ_and_repeat(llama: OpenModel) -> None:
     assert len({tuple(choice) for choice in first}) == 3
 
 
+def test_choices_that_share_a_prefilled_prompt_equal_each_one_alone(folders: dict[str, Path]) -> None:
+    engine = an_engine(folders["qwen2"], slots=4)
+    choices = [(tokens(40), plain(20, temperature=1.0, choice=choice)) for choice in range(3)]
+    together = begin(engine, [(tokens(9), plain(20)), *choices])
+    engine.start()
+    got = [(heard.end.completion_tokens, ticket.drawer.drawn) for ticket, heard in together]
+    alone = [drawn(engine, [one])[0] for one in [(tokens(9), plain(20)), *choices]]
+    engine.close()
+    assert got == [(20, one) for one in alone]
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2, 3])
+def test_one_that_leaves_during_prefill_takes_nothing_from_those_beside_it(folders: dict[str, Path], gone: int) -> None:
+    engine = an_engine(folders["llama"], slots=4, prefill_tokens=48)
+    # The first and the last share a prompt, and so a row until they decode.
+    asked = [(tokens(length), plain(15)) for length in (80, 30, 60, 80)]
+    together = begin(engine, asked)
+    prefill = engine._runner.prefill
+
+    def leave(*args: Any, **kwargs: Any) -> torch.Tensor:
+        together[gone][0].cancel()
+        return prefill(*args, **kwargs)
+
+    engine._runner.prefill = leave  # type: ignore[method-assign] # the only way to stand between two chunks
+    engine.start()
+    ends = [(heard.end.reason, ticket.drawer.drawn) for ticket, heard in together]
+    engine._runner.prefill = prefill  # type: ignore[method-assign] # as it was
+    alone = [drawn(engine, [one])[0] for one in asked]
+    engine.close()
+    assert ends == [("cancelled", []) if row == gone else ("length", one) for row, one in enumerate(alone)]
+
+
 def test_without_a_seed_one_is_drawn_and_repeats_the_answer(llama: OpenModel) -> None:
     [(prompt, drawn_seed)] = llama.prepare([Message("user", "hi")], {"max_tokens": 20})
     [(_, another)] = llama.prepare([Message("user", "hi")], {"max_tokens": 20})
@@ -128,6 +160,13 @@ def test_streamed_text_is_the_decoding_of_all_tokens_up_to_the_stop_text(llama: 
     stop = whole[20:24]
     text, end = answer(llama, **wanted, stop=[stop, "never said"])
     assert (text, end.reason) == (whole[: whole.index(stop)], "stop")
+
+
+def test_a_stop_text_within_the_first_min_tokens_is_text(llama: OpenModel) -> None:
+    wanted = {"max_tokens": 40, "min_tokens": 40, "seed": 11, "temperature": 1.2}
+    text, _ = answer(llama, **wanted)
+    stopped, end = answer(llama, **wanted, stop=[text[8:12]])
+    assert (stopped, end.reason, end.completion_tokens) == (text, "length", 40)
 
 
 @pytest.mark.parametrize("phase", ["waiting", "prefill", "decode"])

@@ -240,6 +240,14 @@ def test_an_answer_that_the_engine_ends_early_is_an_error_on_the_stream(server: 
     assert (last.kind, last.error) == ("broken", "the server reports: the server is going down")
 
 
+def test_a_server_that_goes_down_takes_no_more_requests(server: RunningServer) -> None:
+    server.server.config.app.state.desk.draining = True  # type: ignore[union-attr] # the application is Starlette's
+    [failed] = ask_sync(endpoint(server), a_request(model="llama"))
+    assert isinstance(failed, Failed)
+    assert (failed.kind, failed.error, failed.retry_after) == ("busy", "HTTP 503: the server is going down", 5.0)
+    assert httpx.get(f"{server.root}/readyz").status_code == 503
+
+
 def start_process(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "models_serving.server", *arguments]
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
