@@ -16,7 +16,7 @@ from annotation.studies.document.steps import STEP_KINDS
 from annotation.studies.mistakes import WHOLE, nearest, problems_of
 
 PRESETS = Path(__file__).parent / "presets"
-MAX_CHARS = 2_000_000
+MAX_CHARS = 1_000_000
 MAX_NODES = 100_000
 MAX_DEPTH = 40
 MAX_FILE_BYTES = 400_000

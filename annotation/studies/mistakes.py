@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from annotation.studies.document import StudyDocument
-from annotation.studies.document.problems import DocumentProblemsError
 from annotation.studies.document.steps import STEP_KINDS
+from annotation.studies.problems import DocumentProblemsError, MistakeError
 
 Problem = tuple[str, str]
 WHOLE = "the document"
@@ -78,6 +78,8 @@ def _problems(one: Mapping[str, Any]) -> list[Problem]:
     path = _path(place)
     if kind == "value_error" and isinstance(context.get("error"), DocumentProblemsError):
         return list(context["error"].problems)
+    if isinstance(context.get("error"), MistakeError):
+        path = f"{path}.{context['error'].path}" if path else context["error"].path
     if kind == "extra_forbidden":
         return [(path, f"is not a key here{nearest(str(place[-1]), _keys_at(place[:-1]))}")]
     return [(path or WHOLE, _words(kind, one, context))]
@@ -94,7 +96,10 @@ def _words(kind: str, one: Mapping[str, Any], context: Mapping[str, Any]) -> str
         return f"{context['tag']} is no kind{nearest(str(context['tag']), _tags(one))}"
     if kind == "string_pattern_mismatch":
         return f"{_shown(one['input'])} is not allowed; {_PATTERNS[context['pattern']]}"
-    return _WORDS[kind].format(input=_shown(one.get("input")), **context) if kind in _WORDS else str(one["msg"])
+    if kind not in _WORDS:
+        return str(one["msg"])
+    limits = {name: f"{limit:g}" if isinstance(limit, float) else limit for name, limit in context.items()}
+    return _WORDS[kind].format(input=_shown(one.get("input")), **limits)
 
 
 def _tags(one: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ class Translations(dict[str, str]):
 
 def _per_language(value: object) -> object:
     if isinstance(value, str):
-        return {ANY: value}
+        value = {ANY: value}
     if not isinstance(value, dict) or not all(isinstance(part, str) for part in value.values()):
         raise ValueError("must be a text (in quotes where it could be a number), or one text per language {en: …}")
     if any(not part.strip() or len(part) > MAX_CHARS for part in value.values()):

@@ -51,7 +51,9 @@ class FailurePolicy(Strict):
 class ModelRules(Strict):
     """The pool, and what holds for every entry unless the entry says otherwise."""
 
-    pool: tuple[Annotated[PoolEntry, BeforeValidator(_named)], ...] = Field(min_length=1)
+    pool: tuple[Annotated[PoolEntry, BeforeValidator(_named, json_schema_input_type=PoolEntry | str)], ...] = Field(
+        min_length=1
+    )
     system_message: str = ""
     sampling: SamplingRules = SamplingRules()
     deadline: float = Field(default=30.0, gt=0, le=600, description="Seconds for one whole answer.")

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from annotation.studies.problems import MistakeError
 from annotation.studies.questions.base import Strict
 from annotation.studies.texts import Text
 
@@ -40,5 +41,5 @@ class Protocol(Strict):
             raise ValueError("asks nothing: give per_candidate, about_item or choice")
         if self.choice and self.choice.source != "pick" and self.choice.source not in self.per_candidate:
             allowed = ", ".join(("pick", *self.per_candidate))
-            raise ValueError(f"choice.from: {self.choice.source} is not asked per candidate; allowed are {allowed}")
+            raise MistakeError("choice.from", f"{self.choice.source} is not asked per candidate; allowed are {allowed}")
         return self

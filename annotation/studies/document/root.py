@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from annotation.studies.document.checks import problems_in
 from annotation.studies.document.models import ModelRules
-from annotation.studies.document.problems import DocumentProblemsError
 from annotation.studies.document.protocols import Protocol
 from annotation.studies.document.steps import AnyStep, Name
+from annotation.studies.problems import DocumentProblemsError
 from annotation.studies.questions import AnyQuestion
 from annotation.studies.questions.base import Strict
 from annotation.studies.texts import Text

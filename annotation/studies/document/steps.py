@@ -1,9 +1,10 @@
 """Steps: the stages of a study, one class per kind. `kind` and `name` may be written as `- consent: survey-1`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Union, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, create_model, model_validator
 
+from annotation.studies.problems import MistakeError
 from annotation.studies.questions.base import Strict
 from annotation.studies.texts import Text
 
@@ -41,7 +42,9 @@ class QuestionnaireStep(Strict):
     kind: Literal["questionnaire"]
     name: Name
     title: Text | None = None
-    pages: tuple[Annotated[Page, BeforeValidator(_page)], ...] = Field(min_length=1)
+    pages: tuple[Annotated[Page, BeforeValidator(_page, json_schema_input_type=Page | list[str])], ...] = Field(
+        min_length=1
+    )
     back: bool = Field(default=True, description="Earlier pages of this step can be opened again.")
     minutes: float = Field(default=5, ge=0)
 
@@ -82,9 +85,9 @@ class LaterTurns(TurnRules):
     @model_validator(mode="after")
     def _limits_fit(self) -> "LaterTurns":
         if self.max is not None and self.max < self.min:
-            raise ValueError(f"max {self.max} must not be below min {self.min}")
+            raise MistakeError("max", f"{self.max} is not allowed; it must not be below min {self.min}")
         if self.advised_max is not None and not self.min <= self.advised_max <= (self.max or self.advised_max):
-            raise ValueError(f"advised_max {self.advised_max} must lie between min and max")
+            raise MistakeError("advised_max", f"{self.advised_max} is not allowed; it must lie between min and max")
         return self
 
 
@@ -123,9 +126,10 @@ class ConversationsStep(Strict):
         if self.enforce_types:
             wanted = [kind.each for kind in self.types.values()]
             if not wanted or None in wanted or sum(each or 0 for each in wanted) != self.count:
-                raise ValueError(f"enforce_types needs an 'each' for every type, and their sum must be {self.count}")
+                text = f"needs an 'each' for every type, and their sum must be {self.count}"
+                raise MistakeError("enforce_types", text)
         if self.opening.candidates.recipe == "same_model":
-            raise ValueError("opening.candidates.recipe: same_model has no chosen model yet; use distinct_models")
+            raise MistakeError("opening.candidates.recipe", "same_model has no chosen model yet; use distinct_models")
         return self
 
 
@@ -155,7 +159,20 @@ def _short_form(value: object) -> object:
     return {"kind": kinds[0]} | own | rest
 
 
+def _short_model(step: type[Strict]) -> Any:
+    """The short form of a step, for the JSON Schema that editors use."""
+    kind = get_args(step.model_fields["kind"].annotation)[0]
+    fields = {name: field for name, field in step.model_fields.items() if name not in {"kind", "name"}}
+    optional = {name: (field.annotation | None, None) for name, field in fields.items()}  # type: ignore[operator]  # types of fields
+    own: dict[str, Any] = {kind: (Name | dict[str, Any], ...)} | optional
+    return create_model(f"Short{step.__name__}", __base__=Strict, **own)
+
+
+_Step = ConsentStep | QuestionnaireStep | ConversationsStep | DebriefStep
 AnyStep = Annotated[
-    Annotated[ConsentStep | QuestionnaireStep | ConversationsStep | DebriefStep, Field(discriminator="kind")],
-    BeforeValidator(_short_form),
+    Annotated[_Step, Field(discriminator="kind")],
+    BeforeValidator(
+        _short_form,
+        json_schema_input_type=Union[_Step, *(_short_model(step) for step in get_args(_Step))],
+    ),
 ]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from django.utils.translation import gettext, gettext_noop
 from pydantic import BeforeValidator, Field, model_validator
 
+from annotation.studies.problems import MistakeError
 from annotation.studies.questions.base import (
     Answer,
     AnswerError,
@@ -62,10 +63,10 @@ class ChoiceQuestion(Question):
 
     @model_validator(mode="after")
     def _has_choices(self) -> "ChoiceQuestion":
-        if len(self.choices) + self.other < 2 and not self.listed("en"):
-            raise ValueError("choices: at least two are needed")
+        if len(self.listed("en")) + self.other < 2:
+            raise MistakeError("choices", "at least two are needed")
         if self.other and OTHER in self.choices:
-            raise ValueError("choices: the key other is taken by 'other: true'")
+            raise MistakeError("choices", "the key other is taken by 'other: true'")
         return self
 
     def listed(self, language: str) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 from django.utils.translation import gettext
 from pydantic import Field, model_validator
 
+from annotation.studies.problems import MistakeError
 from annotation.studies.questions.base import Answer, AnswerError, Fields, Temperament, first
 from annotation.studies.questions.rows import RowsQuestion
 from annotation.studies.questions.slider import WHOLE
@@ -25,7 +26,7 @@ class ConstantSum(RowsQuestion):
     @model_validator(mode="after")
     def _can_be_shared(self) -> "ConstantSum":
         if len(self.rows) < 2:
-            raise ValueError("rows: at least two are needed")
+            raise MistakeError("rows", "at least two are needed")
         return self
 
     def read(self, prefix: str, fields: Fields, order: tuple[str, ...] | None) -> Answer:

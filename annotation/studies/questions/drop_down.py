@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
+from annotation.studies.problems import MistakeError
 from annotation.studies.questions.base import Fields
 from annotation.studies.questions.choices import OneChoice
 from annotation.studies.questions.iso import countries, languages
@@ -23,9 +24,9 @@ class DropDown(OneChoice):
     @model_validator(mode="after")
     def _one_source(self) -> "DropDown":
         if self.source and self.choices:
-            raise ValueError("choices: give either choices or source")
+            raise MistakeError("choices", "give either choices or source")
         if self.source and self.shuffle != "none":
-            raise ValueError("shuffle: a list of countries or languages is always in alphabetical order")
+            raise MistakeError("shuffle", "a list of countries or languages is always in alphabetical order")
         return self
 
     def listed(self, language: str) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from django.utils.translation import get_language, gettext, ngettext
 from pydantic import Field, model_validator
 
+from annotation.studies.problems import MistakeError
 from annotation.studies.questions.base import Answer, AnswerError, Column, Fields, Temperament, unanswered
 from annotation.studies.questions.choices import NOT_ONE_OF_THEM, OTHER, ChoiceQuestion
 from annotation.studies.texts import in_language
@@ -25,7 +26,7 @@ class MultipleChoice(ChoiceQuestion):
     def _exclusive_are_choices(self) -> "MultipleChoice":
         unknown = [key for key in self.exclusive if key not in self.choices]
         if unknown:
-            raise ValueError(f"exclusive: {', '.join(unknown)} is no choice; there are {', '.join(self.choices)}")
+            raise MistakeError("exclusive", f"{', '.join(unknown)} is no choice; there are {', '.join(self.choices)}")
         return self
 
     def last(self) -> tuple[str, ...]:

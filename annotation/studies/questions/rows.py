@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from django.utils.translation import gettext
 from pydantic import BeforeValidator, Field, model_validator
 
+from annotation.studies.problems import MistakeError
 from annotation.studies.questions.base import (
     Answer,
     AnswerError,
@@ -47,7 +48,7 @@ class RowsQuestion(Question):
     def _rows_can_be_fields(self) -> "RowsQuestion":
         bad = [key for key in self.rows if key in TAKEN or key.endswith(("-na", "-text"))]
         if bad:
-            raise ValueError(f"rows: {', '.join(bad)} is kept for the form's own fields; choose another key")
+            raise MistakeError("rows", f"{', '.join(bad)} is kept for the form's own fields; choose another key")
         return self
 
     # -- what a matrix kind gives -------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from django.utils.translation import gettext
 from pydantic import Field, model_validator
 
+from annotation.studies.problems import MistakeError
 from annotation.studies.questions.base import (
     Answer,
     AnswerError,
@@ -31,7 +32,7 @@ class TextQuestion(Question):
     @model_validator(mode="after")
     def _limits_fit(self) -> "TextQuestion":
         if self.min_chars > self.max_chars:
-            raise ValueError(f"min_chars {self.min_chars} must not be above max_chars {self.max_chars}")
+            raise MistakeError("min_chars", f"{self.min_chars} must not be above max_chars {self.max_chars}")
         return self
 
     def read(self, prefix: str, fields: Fields, order: tuple[str, ...] | None) -> Answer:

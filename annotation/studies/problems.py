@@ -1,4 +1,12 @@
-"""Several mistakes at once, each with its path: what the cross-checks of a document raise."""
+"""Mistakes that carry their path: what checks of a document raise."""
+
+
+class MistakeError(ValueError):
+    """A mistake at `path` below the part that is being checked."""
+
+    def __init__(self, path: str, text: str) -> None:
+        super().__init__(text)
+        self.path = path
 
 
 class DocumentProblemsError(ValueError):

@@ -1,0 +1,349 @@
+"""What a study document may say, and the words in which a mistake comes back."""
+
+import copy
+import re
+from typing import Any
+
+import pytest
+
+from annotation.common.errors import DocumentError
+from annotation.studies.document import StudyDocument
+from annotation.studies.document.root import document_sha256
+from annotation.studies.loading import PRESETS, checked, preset_names, read_tree
+from tests.annotation.studies.documents import document
+
+STEP_KEYS = (
+    "after, allow_paste, continue_text, count, enforce_types, intro, kind, max_message_chars, minutes, name, opening, "
+    "opening_text, placeholder, title, turns, types, types_note"
+)
+KINDS = (
+    "constant_sum, drop_down, likert, likert_rows, long_text, multiple_choice, number, short_text, single_choice, "
+    "slider, sliders, statement"
+)
+OF_USE = "choices, help, kind, na, other, other_label, prefer_not, required, show_if, shuffle, text"
+ROOT_KEYS = (
+    "checks, consent, contact, export, languages, minutes, models, panel, payment, protocols, questions, quotas, "
+    "retention, steps, study, summary, title"
+)
+STEPS = "consent, conversations, debrief, questionnaire"
+NUMERIC = "a required slider, number or likert without N/A, so that every candidate has a number"
+LINE = {"kind": "short_text", "text": "x"}
+GONE = object()
+SAMPLING = (
+    "frequency_penalty, max_tokens, min_p, min_tokens, presence_penalty, repetition_penalty, stop, temperature, top_k, "
+    "top_p"
+)
+
+MISTAKES: list[tuple[str, Any, str]] = [
+    ("study", GONE, "study: is missing; it has to be given"),
+    (
+        "study",
+        "9 lives",
+        "study: 9 lives is not allowed; a name begins with a letter and has only letters, digits, - and _",
+    ),
+    ("title", 5, "title: must be a text (in quotes where it could be a number), or one text per language {en: …}"),
+    (
+        "title",
+        {"fr": "x"},
+        "title.fr: fr is no language of the study; allowed are en\ntitle: the text in en is missing",
+    ),
+    ("title", "", "title: a text must not be empty, nor longer than 200000 characters"),
+    (
+        "languages",
+        ["english"],
+        "languages.0: english is not allowed; a language is written as a code such as en, fr or pt-BR",
+    ),
+    ("languages", ["en", "en"], "languages: the language en stands there twice; every one needs its own name"),
+    ("minutes", -1, "minutes: -1 is not allowed; it must be more than 0"),
+    (
+        "colour",
+        "red",
+        f"colour: is not a key here; allowed are {ROOT_KEYS}",
+    ),
+    ("steps", [], "steps: has 0 entries; at least 1 must be there"),
+    ("steps.0", "survey", "steps.0: survey is not allowed; it must be a mapping (key: value)"),
+    ("steps.0", {"consnt": "c-1"}, "steps.0: says no kind; allowed are consent, questionnaire, conversations, debrief"),
+    (
+        "steps.0",
+        {"kind": "consents", "name": "x"},
+        f"steps.0: consents is no kind; did you mean consent? Allowed are {STEPS}",
+    ),
+    ("steps.0.consent", "c-2", "steps.0.name: c-2 is no consent version; allowed are c-1"),
+    ("steps.1.pages", [], "steps.1.pages: has 0 entries; at least 1 must be there"),
+    (
+        "steps.1.pages.0",
+        ["often", "use"],
+        "steps.1.pages.0: often is shown depending on use, which is not asked before it",
+    ),
+    ("steps.1.pages.0", ["use", "often", "use"], "steps.1.pages.0: use is asked twice on the same page"),
+    ("steps.1.pages.0", ["usee"], "steps.1.pages.0: usee is no question; allowed are ideas, often, score, use"),
+    ("steps.2.turns.min", 0, "steps.2.turns.min: 0 is not allowed; it must be at least 1"),
+    ("steps.2.turns.max", 0, "steps.2.turns.max: 0 is not allowed; it must be at least 1"),
+    ("steps.2.turns.min", "two", "steps.2.turns.min: two is not a whole number"),
+    (
+        "steps.2.opening.candidates.k",
+        3,
+        "steps.2.opening.candidates.k: 3 different models are asked for, and models.pool has 2",
+    ),
+    (
+        "steps.2.opening.candidates.recipe",
+        "same_model",
+        "steps.2.opening.candidates.recipe: same_model has no chosen model yet; use distinct_models",
+    ),
+    (
+        "steps.2.opening.candidates.recipe",
+        "random",
+        "steps.2.opening.candidates.recipe: random is not allowed; allowed are distinct_models, same_model",
+    ),
+    ("steps.2.opening.protocol", "rank", "steps.2.opening.protocol: rank is no protocol; allowed are rate"),
+    ("steps.2.count", 2.5, "steps.2.count: 2.5 is not a whole number"),
+    ("steps.2.enforce_types", True, "steps.2.enforce_types: needs an 'each' for every type, and their sum must be 1"),
+    ("steps.2.reveal", "free", f"steps.2.reveal: is not a key here; allowed are {STEP_KEYS}"),
+    (
+        "steps.2.opening.reveal",
+        "slow",
+        "steps.2.opening.reveal: slow is not allowed; allowed are free, in_step, together",
+    ),
+    (
+        "questions.use.kind",
+        "choice",
+        f"questions.use: choice is no kind; did you mean single_choice? Allowed are {KINDS}",
+    ),
+    ("questions.use.choices", ["Yes"], "questions.use.choices: at least two are needed"),
+    ("questions.use.choices", ["Yes", "Yes"], "questions.use.choices: Yes stands there twice"),
+    (
+        "questions.use.choices",
+        [True, False],
+        "questions.use.choices: true is not allowed among choices; write texts, or a mapping 'key: label'",
+    ),
+    ("questions.use.choices", "Yes, No", "questions.use.choices: must be a list of texts, or a mapping 'key: label'"),
+    (
+        "questions.use.prefer_no",
+        True,
+        f"questions.use.prefer_no: is not a key here; did you mean prefer_not? Allowed are {OF_USE}",
+    ),
+    ("questions.use.required", "perhaps", "questions.use.required: perhaps is not allowed; it must be true or false"),
+    (
+        "questions.often.show_if",
+        {"use": True},
+        "questions.often.show_if: true is no choice of use; allowed are No, Yes",
+    ),
+    (
+        "questions.often.show_if",
+        {"usee": "Yes"},
+        "questions.often.show_if: usee is no question; allowed are ideas, often, score, use",
+    ),
+    (
+        "questions.often.show_if",
+        {"use": "Yes", "score": 1},
+        "questions.often.show_if: a condition has exactly one key: a question's name, all, any or not",
+    ),
+    (
+        "questions.often.show_if",
+        {"score": {"above": 3}},
+        "questions.often.show_if: score: allowed are a value, or one of at_least, at_most, contains, in, is, missing",
+    ),
+    ("questions.score.scale", {"min": 5, "max": 5}, "questions.score.scale: min 5 must be below max 5"),
+    ("questions.score.scale", {"start": 200}, "questions.score.scale: start 200 must lie between min 0 and max 100"),
+    ("questions.score.scale", {"ends": ["Low"]}, "questions.score.scale.ends.1: is missing; it has to be given"),
+    (
+        "questions.score.na",
+        True,
+        f"protocols.rate.choice.from: score must be {NUMERIC}",
+    ),
+    (
+        "questions.use-more",
+        LINE,
+        "questions.use-more: the name must not begin with that of another question and a dash (use-)",
+    ),
+    ("questions.A", LINE, "questions.A: single capital letters name the candidates; choose a longer name"),
+    (
+        "questions.2nd",
+        LINE,
+        "questions.2nd: 2nd is not allowed; a name begins with a letter and has only letters, digits, - and _",
+    ),
+    (
+        "questions.sum",
+        {"kind": "constant_sum", "text": "x", "rows": {"a-na": "A", "b": "B"}},
+        "questions.sum.rows: a-na is kept for the form's own fields; choose another key",
+    ),
+    ("protocols.rate", {}, "protocols.rate: asks nothing: give per_candidate, about_item or choice"),
+    (
+        "protocols.rate.choice.from",
+        "quality",
+        "protocols.rate.choice.from: quality is not asked per candidate; allowed are pick, score",
+    ),
+    (
+        "protocols.rate.choice.tie",
+        "coin",
+        "protocols.rate.choice.tie: coin is not allowed; allowed are ask, random, first, explicit",
+    ),
+    ("models", GONE, "models: is missing; conversations need models to talk to"),
+    ("models.pool", [], "models.pool: has 0 entries; at least 1 must be there"),
+    ("models.pool", ["one", "one"], "models.pool: the model one stands there twice; every one needs its own name"),
+    (
+        "models.pool",
+        ["a b"],
+        "models.pool.0.name: a b is not allowed; a model's name has only letters, digits and . _ / : * -",
+    ),
+    ("models.sampling", {"temperature": 9}, "models.sampling.temperature: 9 is not allowed; it must be at most 5"),
+    (
+        "models.sampling",
+        {"temprature": 1},
+        f"models.sampling.temprature: is not a key here; did you mean temperature? Allowed are {SAMPLING}",
+    ),
+    (
+        "quotas",
+        [{"name": "q", "by": "use", "cells": {"Maybe": 3}}],
+        "quotas.0.cells.Maybe: is no choice of use; allowed are No, Yes",
+    ),
+    (
+        "quotas",
+        [{"name": "q", "by": "ideas", "cells": {"x": 3}}],
+        "quotas.0.by: ideas must be a single_choice or a drop_down",
+    ),
+    (
+        "quotas",
+        [{"name": "q", "by": "use", "cells": {"Yes": -1}}],
+        "quotas.0.cells.Yes: -1 is not allowed; it must be at least 0",
+    ),
+    ("panel", {"kind": "prolific"}, "panel.codes.complete: is missing; Prolific pays people by their completion code"),
+    (
+        "panel",
+        {"return_url": "http://x"},
+        "panel.return_url: http://x is not allowed; an address begins with https:// and has no spaces",
+    ),
+    (
+        "payment",
+        {"currency": "GBX"},
+        "payment.currency: GBX is no currency; write its ISO code, such as GBP, EUR or USD",
+    ),
+    ("checks", ["speed"], "checks.0: speed is not allowed; allowed are speed_mad, untouched_sliders, straight_lining"),
+    (
+        "export",
+        {"release": {"quasi_identifiers": ["age"]}},
+        "export.release.quasi_identifiers: age is no question; allowed are ideas, often, score, use",
+    ),
+    ("retention", {"identity_days": "90 days"}, "retention.identity_days: 90 days is not a whole number"),
+]
+
+
+def _put(tree: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    whole = node = copy.deepcopy(tree)
+    *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    for part in way:
+        node = node[part]
+    if value is GONE:
+        del node[last]
+    else:
+        node[last] = value
+    return whole
+
+
+def test_whole_document_of_the_tests_is_valid() -> None:
+    assert checked(document()).study == "small"
+
+
+@pytest.mark.parametrize(("path", "value", "message"), MISTAKES)
+def test_mistake_is_named_by_path_with_what_is_allowed(path: str, value: Any, message: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        checked(_put(document(), path, value))
+    assert caught.value.text == message
+
+
+def test_every_mistake_is_reported_at_once_in_document_order() -> None:
+    wrong = _put(_put(document(), "minutes", "long"), "questions.score.scale", {"min": 5, "max": 1})
+    with pytest.raises(DocumentError) as caught:
+        checked(wrong)
+    assert [path for path, _ in caught.value.problems] == ["minutes", "questions.score.scale"]
+
+
+def test_canonical_form_has_every_default_and_reads_back_to_the_same_hash() -> None:
+    parsed = checked(document())
+    again = StudyDocument.model_validate(parsed.canonical())
+    assert again.canonical() == parsed.canonical()
+    assert again.sha256() == parsed.sha256() == document_sha256(parsed.canonical())
+    assert parsed.canonical()["retention"] == {"identity_days": None, "withdrawal_window_days": None}
+
+
+def test_hash_changes_with_the_order_of_choices_because_people_see_it() -> None:
+    turned = _put(document(), "questions.use.choices", ["No", "Yes"])
+    assert checked(turned).sha256() != checked(document()).sha256()
+
+
+def test_short_and_long_forms_are_the_same_document() -> None:
+    long = _put(document(), "steps.0", {"kind": "consent", "name": "c-1"})
+    long = _put(long, "models.pool", [{"name": "one"}, {"name": "two"}])
+    long = _put(long, "steps.1.pages", [{"questions": ["use", "often"]}])
+    assert checked(long).sha256() == checked(document()).sha256()
+
+
+def test_entry_of_the_pool_lays_its_sampling_over_the_documents() -> None:
+    pool = [{"name": "one", "sampling": {"top_p": 0.5}}, {"name": "two", "system_message": ""}]
+    models = {"pool": pool, "system_message": "Be kind.", "sampling": {"temperature": 1.0, "top_p": 0.9}}
+    rules = checked(document(models=models)).models
+    assert rules is not None
+    assert rules.sampling_of(rules.entry("one")).model_dump(exclude_none=True) == {
+        "temperature": 1.0,
+        "top_p": 0.5,
+        "stop": (),
+    }
+    assert [rules.system_message_of(entry) for entry in rules.pool] == ["Be kind.", ""]
+
+
+# -- JSON Schema -----------------------------------------------------------------------------------------------------
+SCHEMA = StudyDocument.model_json_schema()
+
+
+def _fits(value: Any, schema: dict[str, Any]) -> bool:
+    """Whether a value fits a JSON Schema, for the words that pydantic writes."""
+    if "$ref" in schema:
+        return _fits(value, SCHEMA["$defs"][schema["$ref"].rsplit("/", maxsplit=1)[-1]])
+    for word in ("anyOf", "oneOf"):
+        if word in schema and not any(_fits(value, part) for part in schema[word]):
+            return False
+    if "const" in schema and value != schema["const"]:
+        return False
+    if "enum" in schema and value not in schema["enum"]:
+        return False
+    types = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
+    wanted = schema.get("type")
+    if wanted == "null":
+        return value is None
+    if wanted and (not isinstance(value, types[wanted]) or (wanted != "boolean" and isinstance(value, bool))):
+        return False
+    return _parts_fit(value, schema)
+
+
+def _parts_fit(value: Any, schema: dict[str, Any]) -> bool:
+    if isinstance(value, list) and "items" in schema:
+        return all(_fits(part, schema["items"]) for part in value)
+    if not isinstance(value, dict):
+        return True
+    known, extra = schema.get("properties", {}), schema.get("additionalProperties", True)
+    for pattern, part_schema in schema.get("patternProperties", {}).items():
+        known = known | {name: part_schema for name in value if re.search(pattern, name)}
+    if any(name not in value for name in schema.get("required", [])):
+        return False
+    rest = [part for name, part in value.items() if name not in known]
+    fits = all(_fits(part, known[name]) for name, part in value.items() if name in known)
+    return fits and (all(_fits(part, extra) for part in rest) if isinstance(extra, dict) else extra or not rest)
+
+
+def test_json_schema_accepts_the_presets_as_they_are_written() -> None:
+    trees = {name: read_tree((PRESETS / f"{name}.yaml").read_text("utf-8"), folder=PRESETS) for name in preset_names()}
+    assert {name: _fits(tree, SCHEMA) for name, tree in trees.items()} == dict.fromkeys(trees, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("colour", "red"),
+        ("study", GONE),
+        ("steps.2.count", "two"),
+        ("questions.use.kind", "x"),
+        ("steps.0", {"x": "y"}),
+    ],
+)
+def test_json_schema_refuses_what_the_document_refuses(path: str, value: Any) -> None:
+    assert (_fits(document(), SCHEMA), _fits(_put(document(), path, value), SCHEMA)) == (True, False)
