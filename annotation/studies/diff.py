@@ -101,13 +101,14 @@ def _question_reason(parts: list[str], before: Canonical, after: Canonical) -> s
         return "the question is removed or renamed"
     if len(parts) == 2:
         return ""
-    if parts[2] == "kind":
-        return "the question becomes another kind"
+    if before["questions"][name]["kind"] != after["questions"][name]["kind"]:
+        return "the question becomes another kind" if parts[2] == "kind" else ""
     if parts[2] in _MEANING:
         return "answers before and after are on different scales"
-    old, new = (list(document["questions"][name].get(parts[2]) or {}) for document in (before, after))
-    if parts[2] in _KEYS and set(old) != set(new) and (len(parts) == 3 or parts[3] not in set(old) & set(new)):
-        return "answers before and after are from different lists"
+    if parts[2] in _KEYS:
+        old, new = (set(document["questions"][name].get(parts[2]) or {}) for document in (before, after))
+        if old != new and (len(parts) == 3 or parts[3] not in old & new):
+            return "answers before and after are from different lists"
     return ""
 
 

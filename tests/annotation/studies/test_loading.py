@@ -12,6 +12,7 @@ from annotation.studies import loading
 from annotation.studies.loading import read_document, read_source, read_tree, written
 from tests.annotation.studies.documents import document
 
+ENDED = "expected ',' or ']', but got"
 TAG = "could not determine a constructor for the tag"
 
 
@@ -53,7 +54,7 @@ def test_choices_yes_no_unsure_come_out_as_written() -> None:
         ("", "the document: a study document is a mapping that begins with 'study: <name>'"),
         (
             "a: [1",
-            f"line 1, column 6: this is not readable as YAML: expected ',' or ']', but got '<stream end>'. {loading.QUOTES}",
+            f"line 1, column 6: this is not readable as YAML: {ENDED} '<stream end>'. {loading.QUOTES}",
         ),
         (
             "a: !!python/x [ls]",
