@@ -55,7 +55,7 @@ def read_tree(text: str, *, folder: Path | None = None, extended_by: tuple[str, 
     """The plain tree in `text`: parsed, its files inlined, laid over the preset that it extends."""
     tree = _parse(text)
     _refuse_huge(tree)
-    tree = _with_files(tree, folder, "")
+    tree = {key: _with_files(part, folder, key) for key, part in tree.items()}
     base = tree.pop("extends", None)
     if base is None:
         return tree
@@ -65,7 +65,8 @@ def read_tree(text: str, *, folder: Path | None = None, extended_by: tuple[str, 
     below = read_tree(
         (PRESETS / f"{base}.yaml").read_text(encoding="utf-8"), folder=PRESETS, extended_by=(*extended_by, base)
     )
-    return _laid_over(below, tree, "")
+    whole: Tree = _laid_over(below, tree, "")
+    return whole
 
 
 def checked(tree: Tree) -> StudyDocument:
@@ -87,11 +88,11 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:  # type: ignore[override]  # the stubs have no index type
-        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]  # untyped in the stubs
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # untyped in the stubs
             raise _fault(mark, "references (*name) are not allowed; write it out, or use extends")
-        return super().compose_node(parent, index)  # type: ignore[no-any-return,no-untyped-call]  # untyped in the stubs
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         mapping: dict[Hashable, Any] = {}
