@@ -22,8 +22,8 @@
    restarting (502–504), it is sent again with growing pauses, and the form stays as it is. Without this script the
    form is an ordinary form.
 
-   Events on the form: pv:saved, pv:sent (cancelable, before the page changes; detail.response), and on document
-   pv:swapped (detail.target) when a part was replaced. */
+   Events on the form: pv:saved, pv:sent (cancelable, before the page changes; detail.response). A part that was
+   replaced gets htmx:load (detail.elt), as from htmx itself, and document gets pv:swapped (detail.target). */
 
 const SAVE_AFTER_MS = 900;
 const FIRST_PAUSE_MS = 1000;
@@ -38,6 +38,7 @@ class StudyForm {
     this.done = false;
     this.dirty = false;
     this.timer = null;
+    this.gone = new AbortController();
     this.startTimers();
     form.addEventListener("submit", (event) => this.submit(event));
     if (form.dataset.draftUrl) {
@@ -60,18 +61,29 @@ class StudyForm {
     this.shown = performance.now();
     this.seen = { first_click_ms: null, last_click_ms: null, clicks: 0, blurs: 0, hidden_ms: 0, pastes: 0, keys: 0 };
     const since = () => Math.round(performance.now() - this.shown);
-    this.form.ownerDocument.addEventListener("click", () => {
+    const on = (target, name, seen) => target.addEventListener(name, seen, { signal: this.gone.signal });
+    on(document, "click", () => {
       this.seen.first_click_ms ??= since();
       this.seen.last_click_ms = since();
       this.seen.clicks += 1;
     });
-    this.form.addEventListener("paste", () => (this.seen.pastes += 1));
-    this.form.addEventListener("keydown", () => (this.seen.keys += 1));
-    window.addEventListener("blur", () => (this.seen.blurs += 1));
-    document.addEventListener("visibilitychange", () => {
+    on(this.form, "paste", () => (this.seen.pastes += 1));
+    on(this.form, "keydown", () => (this.seen.keys += 1));
+    on(window, "blur", () => (this.seen.blurs += 1));
+    on(document, "visibilitychange", () => {
       if (document.hidden) this.hiddenAt = performance.now();
       else if (this.hiddenAt) this.seen.hidden_ms += Math.round(performance.now() - this.hiddenAt);
     });
+  }
+
+  // the same form again, with its errors: its time has not begun anew
+  goOnFrom(earlier) {
+    this.shown = earlier.shown;
+    this.seen = earlier.seen;
+  }
+
+  get key() {
+    return this.form.elements.namedItem("key")?.value;
   }
 
   timers() {
@@ -196,11 +208,16 @@ class StudyForm {
     const selector = page.querySelector(wanted) ? wanted : "main";
     const [fresh, old] = [page.querySelector(selector), document.querySelector(selector)];
     this.done = true;
+    this.gone.abort();
     document.title = page.title;
     old.replaceWith(fresh);
     if (url && new URL(url).pathname !== location.pathname) history.replaceState(null, "", url);
-    start(fresh);
     window.htmx?.process(fresh);
+    fresh.dispatchEvent(new CustomEvent("htmx:load", { bubbles: true, detail: { elt: fresh } }));
+    for (const form of fresh.querySelectorAll("form[data-pv-form]")) {
+      const again = forms.get(form);
+      if (again?.key && again.key === this.key) again.goOnFrom(this);
+    }
     document.dispatchEvent(new CustomEvent("pv:swapped", { detail: { target: fresh } }));
     (fresh.querySelector("[data-pv-focus]") ?? fresh.querySelector("h1, h2") ?? fresh).focus();
     if (!fresh.querySelector("[data-pv-focus]")) fresh.scrollIntoView({ block: "start" });

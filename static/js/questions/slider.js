@@ -14,7 +14,8 @@ class Slider extends HTMLElement {
     // a click on the handle where it stands changes nothing, and yet it is an answer
     this.range.addEventListener("click", () => this.set());
     this.range.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" || event.key === " ") {
+      // Ctrl+Enter submits the form, it answers nothing
+      if ((event.key === "Enter" || event.key === " ") && !event.ctrlKey && !event.metaKey) {
         event.preventDefault();
         this.set();
       }
