@@ -48,7 +48,9 @@ class Reading:
     cut_off: datetime
     rehearsal: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
-    refused: Counter[str] = field(default_factory=Counter)
+    # rows that stay here, by reason; each pass counts anew
+    refused_people: Counter[str] = field(default_factory=Counter)
+    refused_talks: Counter[str] = field(default_factory=Counter)
     _documents: dict[int, StudyDocument] = field(default_factory=dict)
 
     @cached_property
@@ -73,7 +75,7 @@ class Reading:
     # -- people ------------------------------------------------------------------------------------------------------
     def people(self) -> Iterator[PersonRows]:
         """Everybody whose survey is finished and who consented, by order of arrival."""
-        self.refused.clear()
+        self.refused_people.clear()
         chosen = (
             Participation.objects.filter(study=self.study, rehearsal=self.rehearsal, started_at__lte=self.cut_off)
             .exclude(state__in=SENT_AWAY)
@@ -95,11 +97,11 @@ class Reading:
         steps = covered_steps(document, ticked)
         surveys = [step for step in document.steps if isinstance(step, QuestionnaireStep)]
         if not steps.issuperset(step.name for step in surveys):
-            self.refused["people outside their consent"] += 1
+            self.refused_people["people outside their consent"] += 1
             return None
         asked = {name for step in surveys for page in step.pages for name in page.questions}
         if not asked or not asked <= answers.keys():
-            self.refused["people with an unfinished survey"] += 1
+            self.refused_people["people with an unfinished survey"] += 1
             return None
         stored = {name: entry for name, (_, entry) in answers.items()}
         return PersonRows(person, document, stored, ticked, steps, max(answers[name][0] for name in asked))
@@ -139,11 +141,12 @@ class Reading:
             .values_list("pk", "participation_id", "step", "type", "imported")
         )
         keys = []
+        self.refused_talks.clear()
         for pk, person, step, kind, imported in finished.iterator(chunk_size=1_000):
             if step in steps.get(person, ()):
                 keys.append(TalkKey(pk, person, kind, imported))
             elif person in steps:
-                self.refused["conversations outside their consent"] += 1
+                self.refused_talks["conversations outside their consent"] += 1
         keys.sort(key=lambda key: int(key.imported.get("row", 0)))  # stable: 0 for all that were made here
         return keys
 

@@ -97,9 +97,10 @@ class TalkKey:
 
 
 def chain(turns: Sequence[TurnRows]) -> tuple[tuple[TurnRows, ...], tuple[TurnRows, ...]]:
-    """The turns from the opening to the last, along the parents; and the judged ones beside that path."""
-    by_turn = {rows.turn.pk: rows for rows in turns}
-    leaf = max(turns, key=lambda rows: (rows.turn.number, rows.turn.attempt), default=None)
+    """The turns from the opening to the last with a chosen answer, along the parents; and the judged ones beside that
+    path, as where none of the answers was acceptable."""
+    by_turn = {rows.turn.pk: rows for rows in turns if rows.chosen_id is not None}
+    leaf = max(by_turn.values(), key=lambda rows: (rows.turn.number, rows.turn.attempt), default=None)
     path: list[TurnRows] = []
     while leaf is not None:
         path.append(leaf)

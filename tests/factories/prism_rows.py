@@ -2,9 +2,11 @@
 published shapes and marginals of the PRISM study, from a seed."""
 
 import hashlib
+import json
 import random
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from annotation.accounts.models import Annotator
@@ -14,6 +16,7 @@ from annotation.exports.layouts.prism import names
 from annotation.items.models import Candidate, Item
 from annotation.judgements.models import Judgement
 from annotation.participation.models import ConsentRecord, Participation, ProfileEntry, Withdrawal
+from annotation.studies.document.root import document_sha256
 from annotation.studies.loading import checked, read_source
 from annotation.studies.models import Study, StudyVersion
 
@@ -51,15 +54,25 @@ def prism_study(slug: str = "prism", *, models: int = 5) -> Study:
     tree["models"] = tree["models"] | {"pool": tree["models"]["pool"][:models]}
     document = checked(tree)
     study = Study.objects.create(slug=slug, title="PRISM", state=Study.State.OPEN)
+    publish(study, document.canonical())
+    return study
+
+
+def publish(study: Study, document: dict[str, Any]) -> None:
+    """Make that document the study's next and current version."""
     study.current = StudyVersion.objects.create(
         study=study,
-        number=1,
-        document=document.canonical(),
-        sha256=document.sha256(),
+        number=study.versions.count() + 1,
+        document=document,
+        sha256=document_sha256(document),
         published_at=START - timedelta(days=1),
     )
     study.save()
-    return study
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return found
 
 
 def stored(
@@ -197,7 +210,7 @@ def turn(conversation: Conversation, number: int, parent: Turn | None, rng: rand
         )
         for position, model in enumerate(models)
     ]
-    place = _place(conversation, item, "rate_and_choose")
+    place = place_for(conversation, item, "rate_and_choose")
     shown = rng.sample(candidates, len(candidates))
     Presentation.objects.create(
         assignment=place, order=[str(one.pk) for one in shown], seed=1, created_at=conversation.started_at
@@ -219,20 +232,20 @@ def turn(conversation: Conversation, number: int, parent: Turn | None, rng: rand
         }
         | changes
     )
-    _judgement(conversation, place, {"score": scores}, chosen=best, choice_rule="highest")
+    judgement(conversation, place, {"score": scores}, chosen=best, choice_rule="highest")
     return made
 
 
 def after(conversation: Conversation, rng: random.Random) -> None:
     opening = conversation.turns.get(number=0, attempt=0).item
     for block in ("performance", "choice"):
-        place = _place(conversation, opening, block)
-        _judgement(conversation, place, {f"{block}_attributes": {"": _attributes(rng)}})
+        place = place_for(conversation, opening, block)
+        judgement(conversation, place, {f"{block}_attributes": {"": _attributes(rng)}})
     whole = Item.objects.create(
         origin=Item.Origin.LIVE, context={"conversation": str(conversation.pk)}, created_at=conversation.started_at
     )
     feedback = stored(f"It was {rng.choice(('good', 'bad'))}. {rng.choice(SENTENCES)}")
-    _judgement(conversation, _place(conversation, whole, "feedback"), {"open_feedback": {"": feedback}})
+    judgement(conversation, place_for(conversation, whole, "feedback"), {"open_feedback": {"": feedback}})
 
 
 def _attributes(rng: random.Random) -> dict[str, Any]:
@@ -241,7 +254,7 @@ def _attributes(rng: random.Random) -> dict[str, Any]:
     return stored(numbers, details={"missing": missing})
 
 
-def _place(conversation: Conversation, item: Item, protocol: str) -> Assignment:
+def place_for(conversation: Conversation, item: Item, protocol: str) -> Assignment:
     return Assignment.objects.create(
         version=conversation.version,
         item=item,
@@ -252,7 +265,7 @@ def _place(conversation: Conversation, item: Item, protocol: str) -> Assignment:
     )
 
 
-def _judgement(conversation: Conversation, place: Assignment, answers: dict[str, Any], **more: Any) -> Judgement:
+def judgement(conversation: Conversation, place: Assignment, answers: dict[str, Any], **more: Any) -> Judgement:
     return Judgement.objects.create(
         assignment=place,
         participation=conversation.participation,

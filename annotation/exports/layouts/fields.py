@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import pyarrow as pa
-
 Record = dict[str, Any]
 Kind = Literal["string", "integer", "number", "boolean", "struct", "list"]
 _PYTHON: dict[str, tuple[type, ...]] = {
@@ -39,13 +37,25 @@ class Field:
 
 def problems(fields: tuple[Field, ...], record: Mapping[str, Any], path: str = "") -> Iterator[str]:
     """What is wrong with a record: keys, their order, types, ranges. Each text starts with the key."""
+    prefix = f"{path}." if path else ""
     expected = [field.name for field in fields if not field.optional or field.name in record]
     if list(record) != expected:
-        yield f"{path or 'the record'}: keys are {', '.join(record)}; they must be {', '.join(expected)}"
+        yield _key_problem(list(record), expected, prefix)
         return
     for field in fields:
         if field.name in record:
-            yield from _value_problems(field, record[field.name], f"{path}.{field.name}" if path else field.name)
+            yield from _value_problems(field, record[field.name], f"{prefix}{field.name}")
+
+
+def _key_problem(given: list[str], expected: list[str], prefix: str) -> str:
+    missing = [name for name in expected if name not in given]
+    if missing:
+        return f"{prefix}{missing[0]}: is missing"
+    surplus = [name for name in given if name not in expected]
+    if surplus:
+        return f"{prefix}{surplus[0]}: is no key of this table"
+    first = next(pair for pair in zip(given, expected, strict=True) if pair[0] != pair[1])
+    return f"{prefix}{first[0]}: stands where {first[1]} must be"
 
 
 def _value_problems(field: Field, value: Any, path: str) -> Iterator[str]:
@@ -109,25 +119,6 @@ def _json_type(field: Field) -> dict[str, Any]:
     if field.text:
         schema["description"] = field.text
     return schema
-
-
-_ARROW = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
-
-
-def arrow_type(field: Field) -> pa.DataType:
-    if field.kind == "struct":
-        return pa.struct([_arrow_field(part) for part in field.fields])
-    if field.kind == "list" and field.item is not None:
-        return pa.list_(arrow_type(field.item))
-    return _ARROW[field.kind]
-
-
-def _arrow_field(field: Field) -> pa.Field:
-    return pa.field(field.name, arrow_type(field), nullable=field.nullable or field.optional)
-
-
-def arrow_schema(fields: tuple[Field, ...]) -> pa.Schema:
-    return pa.schema([_arrow_field(field) for field in fields])
 
 
 def without_absent(fields: tuple[Field, ...], record: Mapping[str, Any]) -> Record:

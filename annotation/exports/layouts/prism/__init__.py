@@ -69,7 +69,7 @@ class Prism:
                 _count(talk, outcome)
         for record in model_records(reading.documents):
             yield "models", record
-        outcome.counts.update(reading.refused)
+        outcome.counts.update(reading.refused_people + reading.refused_talks)
 
     def texts(self, reading: Reading) -> Iterator[str]:
         plan = _plan(reading)
