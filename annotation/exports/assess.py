@@ -157,7 +157,8 @@ def language_of(text: str) -> str:
 
 
 def has_personal_data(text: str) -> bool:
-    return any(_personal_data_finder().annotate(text).values())
+    found = _personal_data_finder().annotate(text)
+    return any(found.get(label) for label in PERSONAL)
 
 
 @cache
@@ -166,4 +167,4 @@ def _personal_data_finder() -> Any:
         RegexAnnotator,
     )
 
-    return RegexAnnotator(enabled_labels=PERSONAL)
+    return RegexAnnotator()

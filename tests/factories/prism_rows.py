@@ -6,6 +6,7 @@ import json
 import random
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,15 @@ ANSWERS: dict[str, Any] = {
 }
 
 
+@cache
+def preset() -> dict[str, Any]:
+    """The preset's tree, read once; nobody changes it."""
+    return read_source("prism")
+
+
 def prism_study(slug: str = "prism", *, models: int = 5) -> Study:
     """The preset with the first models of its pool, published before everybody came."""
-    tree = read_source("prism") | {"study": slug}
+    tree = preset() | {"study": slug}
     tree["models"] = tree["models"] | {"pool": tree["models"]["pool"][:models]}
     document = checked(tree)
     study = Study.objects.create(slug=slug, title="PRISM", state=Study.State.OPEN)

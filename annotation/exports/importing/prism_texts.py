@@ -126,7 +126,7 @@ def _name(line: Line) -> str:
 def _assessed(line: Line) -> Assessed:
     language, by_hand = line.optional_text("language_flag"), line.record["pii_manual_flag"]
     english = line.truth("en_flag")
-    if english is not None and english != (language == "en"):
+    if english != (None if language is None else language == "en"):
         raise line.error(f"en_flag: {english} with the language {language}")
     if by_hand not in (None, 0, 1):
         raise line.error(f"pii_manual_flag: {by_hand!r} is neither 0 nor 1")
