@@ -42,12 +42,12 @@ seed: $(VENV)/.for-run
 # The stamps say what an environment was made for; it is brought up to date when the lock has changed.
 $(VENV)/.for-run: $(BIN)/python $(LOCKED)
 	@echo "Installing what the site needs (the first time takes some minutes; later starts skip this) …"
-	@$(PIP) install -c constraints.txt '.[serving]'
+	@$(PIP) install -c constraints.txt '.[runtime,serving]'
 	@touch $@
 
 $(VENV)/.for-all: $(BIN)/python $(LOCKED)
 	@echo "Installing what the site, its tests and its checks need (the first time takes some minutes) …"
-	@$(PIP) install -c constraints.txt '.[serving,test,dev]'
+	@$(PIP) install -c constraints.txt '.[runtime,serving,test,dev]'
 	@touch $@ $(VENV)/.for-run
 
 $(BIN)/python:

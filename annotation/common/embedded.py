@@ -34,12 +34,15 @@ def web_url() -> str:
     return f"http://{host}:{settings.PORT}"
 
 
+def run_folder() -> Path:
+    return Path(settings.DATA_DIR) / "run"
+
+
 @contextmanager
 def only_one_here() -> Iterator[None]:
     """Two sites in one data folder would take each other's messages."""
-    place = Path(settings.DATA_DIR) / "run"
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / "lock").open("w") as lock:
+    run_folder().mkdir(parents=True, exist_ok=True)
+    with (run_folder() / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -90,16 +93,18 @@ def wanted_models() -> list[dict[str, Any]]:
 
 def prepare_models() -> str:
     """Put what is served into the catalogue, and switch off what was served from here before and is no more."""
+    run_folder().mkdir(parents=True, exist_ok=True)
     models = wanted_models()
     names = [str(model["name"]) for model in models]
     gone = _rows("catalog", "ServedModel").filter(url=settings.MODEL_SERVER_URL).exclude(name__in=names)
-    outside = bool(settings.OUTSIDE_MODEL_SERVER)
+    # a server that is there already knows its models by names of its own
+    outside = bool(settings.OUTSIDE_MODEL_SERVER and settings.MODELS)
     declared: list[dict[str, Any]] = [
         {"name": model["name"], "enabled": True, "served_name": model["path"] if outside else model["name"]}
         for model in models
     ]
     declared += [{"name": name, "enabled": False} for name in gone.values_list("name", flat=True)]
-    file = Path(settings.DATA_DIR) / "run" / "catalogue.json"
+    file = run_folder() / "catalogue.json"
     file.write_text(json.dumps(declared), encoding="utf-8")
     _quietly("models", "register", str(file), "--url", settings.MODEL_SERVER_URL)
     return ", ".join(names)
@@ -144,7 +149,7 @@ def model_server() -> Program:
     """The file says which models; relative folders in it start where it lies."""
     file = DEMO_MODELS
     if settings.MODELS:
-        file = Path(settings.DATA_DIR) / "run" / "models.json"
+        file = run_folder() / "models.json"
         models = [
             model | ({"path": str(Path(model["path"]).resolve())} if Path(model["path"]).exists() else {})
             for model in settings.MODELS

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -68,7 +69,7 @@ def test_readiness_names_no_model(client: Client, beating: None, served_models: 
 
 
 def test_readiness_takes_four_questions_of_the_database(
-    client: Client, beating: None, served_models: dict[str, ServedModel], django_assert_num_queries: object
+    client: Client, beating: None, served_models: dict[str, ServedModel], django_assert_num_queries: Any
 ) -> None:
-    with django_assert_num_queries(4):  # type: ignore[operator]
+    with django_assert_num_queries(4):
         client.get("/readyz")

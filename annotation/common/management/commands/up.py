@@ -1,6 +1,7 @@
 """`manage.py up`: the whole site on this machine, until Ctrl-C."""
 
 import signal
+import sys
 import time
 from itertools import count
 from pathlib import Path
@@ -8,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from annotation.common import embedded
@@ -23,7 +24,13 @@ class Command(BaseCommand):
     )
     requires_system_checks: list[str] = []
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--prepare", action="store_true", help="only prepare what is not there yet, start nothing")
+
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["prepare"]:
+            self._password(self._prepare())
+            return
         for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(name, _stop)
         with embedded.only_one_here():
@@ -48,11 +55,7 @@ class Command(BaseCommand):
         # loading models takes longest, so it goes on while everything else is prepared
         if not settings.OUTSIDE_MODEL_SERVER:
             supervisor.start(embedded.model_server())
-        self._line("database", embedded.prepare_database())
-        self._line("static files", embedded.prepare_pages())
-        self._line("models", embedded.prepare_models())
-        self._line("studies", embedded.prepare_studies())
-        password = embedded.prepare_admin()
+        password = self._prepare()
         supervisor.start(embedded.web())
         supervisor.start(embedded.worker())
         self._wait(supervisor)
@@ -61,6 +64,14 @@ class Command(BaseCommand):
         while True:
             supervisor.check()
             time.sleep(0.2)
+
+    def _prepare(self) -> str:
+        """The first administrator's password, where it was made just now."""
+        self._line("database", embedded.prepare_database())
+        self._line("static files", embedded.prepare_pages())
+        self._line("models", embedded.prepare_models())
+        self._line("studies", embedded.prepare_studies())
+        return embedded.prepare_admin()
 
     def _wait(self, supervisor: Supervisor) -> None:
         """Until web, worker and models all answer. Gives up on a program that cannot start."""
@@ -81,13 +92,16 @@ class Command(BaseCommand):
         for slug, (_, words) in embedded.DEMO_STUDIES.items():
             self._line("take part", f"{self.style.SUCCESS(f'{url}/s/{slug}/'):<40}  {words}")
         self._line("research", self.style.SUCCESS(f"{url}/admin/"))
-        if password:
-            self._line("", f"user admin, password {self.style.SUCCESS(password)} (shown only this once)")
-        else:
-            self._line("", "user admin; a new password: .venv/bin/python manage.py changepassword admin")
+        self._password(password)
         self._line("logs", f"{settings.DATA_DIR / 'logs'}")
         self.stdout.write("\n  Ctrl-C stops everything.\n")
         self.stdout.flush()
+
+    def _password(self, password: str) -> None:
+        if password:
+            self._line("", f"user admin, password {self.style.SUCCESS(password)} (shown only this once)")
+        else:
+            self._line("", f"user admin; a new password: {_python()} manage.py changepassword admin")
 
     def _line(self, what: str, text: str) -> None:
         self.stdout.write(f"  {what:<13} {text}")
@@ -121,3 +135,9 @@ class _NextSignal:
 
 def _tail(log: Path, lines: int = 15) -> str:
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def _python() -> str:
+    """How a person calls the Python that runs this."""
+    program = Path(sys.executable)
+    return str(program.relative_to(Path.cwd())) if program.is_relative_to(Path.cwd()) else str(program)

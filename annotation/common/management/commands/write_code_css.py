@@ -27,6 +27,6 @@ def code_css() -> str:
 
 
 def _rules(style: str) -> str:
-    lines = HtmlFormatter(style=style).get_style_defs("pre.highlight").splitlines()
+    lines = HtmlFormatter(style=style).get_style_defs("pre.highlight").splitlines()  # type: ignore[no-untyped-call]  # its stubs forgot it
     kept = [line.split("/*")[0].rstrip() for line in lines if re.match(r"pre\.highlight \.\w+ \{", line)]
     return "\n".join(line for line in kept if " .hll " not in line)
