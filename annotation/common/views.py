@@ -88,6 +88,12 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 @require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """The bare address: people come in by a study's link, staff by the admin."""
+    return render(request, "common/home.html")
+
+
+@require_GET
 @never_cache
 def csrf(request: HttpRequest) -> JsonResponse:
     """A fresh token for a form that is still on the screen."""

@@ -23,8 +23,8 @@ def _clean(rendered: str) -> SafeString:
 
 @register.filter
 def markdown(text: str) -> SafeString:
-    """Paragraphs, lists, headings."""
-    return _clean(_markdown.render(text))
+    """Paragraphs, lists, headings; the page has a first heading of its own."""
+    return _clean(_markdown.render(text).replace("<h1>", "<h2>").replace("</h1>", "</h2>"))
 
 
 @register.filter

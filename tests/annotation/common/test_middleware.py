@@ -60,3 +60,9 @@ def test_an_error_page_gives_the_number_of_the_request() -> None:
     response = Client().get("/s/unknown/")
     assert response.status_code == 404
     assert f"<code>{response.headers['X-Request-ID']}</code>" in response.content.decode()
+
+
+@pytest.mark.django_db
+def test_the_bare_address_leads_researchers_to_the_admin() -> None:
+    html = Client().get("/").content.decode()
+    assert 'href="/admin/"' in html
