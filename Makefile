@@ -11,6 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := pyproject.toml constraints.txt
 STUDY ?= prism-demo
 ANNOTATORS ?= 5
+PORT ?= 8000
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check fmt bench seed
@@ -37,7 +38,7 @@ bench: $(VENV)/.for-all
 	@$(BIN)/python -m tests.benchmarks.$(NAME)
 
 seed: $(VENV)/.for-run
-	@$(BIN)/python manage.py rehearse $(STUDY) --annotators $(ANNOTATORS)
+	@$(BIN)/python manage.py rehearse $(STUDY) --annotators $(ANNOTATORS) --url http://127.0.0.1:$(PORT)
 
 # The stamps say what an environment was made for; it is brought up to date when the lock has changed.
 $(VENV)/.for-run: $(BIN)/python $(LOCKED)
