@@ -8,6 +8,7 @@ import structlog
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from annotation.admin_look import UNFOLD  # noqa: F401 - a setting
 from annotation.env import read_bool, read_int, read_list, read_models, read_secret, read_text
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -220,7 +221,6 @@ if PRODUCTION:
     if read_bool("BEHIND_TLS_PROXY"):
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-UNFOLD = {"SITE_TITLE": "Plurivox", "SITE_HEADER": "Plurivox", "SITE_SYMBOL": "forum", "SHOW_BACK_BUTTON": True}
 
 # ---- logs: ids, never text -----------------------------------------------------------------------------------------
 LOG_LEVEL = read_text("LOG_LEVEL", "INFO").upper()

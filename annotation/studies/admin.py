@@ -78,19 +78,16 @@ class StudyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
     list_filter = ["state"]
     search_fields = ["slug", "title"]
     list_select_related = ["current__study"]
-    readonly_fields = ["title", "state", "current", "link"]
+    readonly_fields = ["title", "state", "current", "link", "preview"]
     actions_detail = ["run_page"]
     form = DraftForm
     fieldsets = [
-        (None, {"fields": ["title", "state", "current", "link"]}),
+        (None, {"fields": ["title", "state", "current", "link", "preview"]}),
         (
             "Document",
             {"fields": ["draft"], "description": "Saving changes the draft only. People meet what is published."},
         ),
     ]
-
-    class Media:
-        css = {"all": ["css/admin.css"]}
 
     # -- the list ----------------------------------------------------------------------------------------------------
     def get_queryset(self, request: HttpRequest) -> QuerySet[Study]:
@@ -116,8 +113,11 @@ class StudyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
 
     @admin.display(description="participants' link")
     def link(self, study: Study) -> SafeString:
-        address = reverse("participation:welcome", args=[study.slug])
-        return format_html('<a href="{}">{}</a>', address, address)
+        return _linked(reverse("participation:welcome", args=[study.slug]))
+
+    @admin.display(description="preview of the draft")
+    def preview(self, study: Study) -> SafeString:
+        return _linked(reverse("studies:preview", args=[study.slug]))
 
     # -- one study ---------------------------------------------------------------------------------------------------
     def get_form(self, request: HttpRequest, obj: Study | None = None, change: bool = False, **kwargs: Any) -> Any:
@@ -197,6 +197,10 @@ class StudyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
             case other:
                 raise DomainError(f"{other!r} is not allowed; allowed are publish, open, pause and close.", field="do")
         return f"The study is {study.state}."
+
+
+def _linked(address: str) -> SafeString:
+    return format_html('<a href="{}" target="_blank" rel="noopener">{}</a>', address, address)
 
 
 def _pending(study: Study) -> tuple[list[Change], list[tuple[str, str]]]:
