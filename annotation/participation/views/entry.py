@@ -155,6 +155,7 @@ def _welcome_context(study: Study, document: StudyDocument, language: str) -> di
         "document": document,
         "title": in_language(document.title, language),
         "summary": in_language(document.summary, language),
+        "payment": _payment(document),
         "payment_note": in_language(document.payment.note, language),
         "way": [_way(step, language) for step in document.steps[: steps_to_do(document)]],
         "language": language,
@@ -165,6 +166,12 @@ def _welcome_context(study: Study, document: StudyDocument, language: str) -> di
             contact=document.contact,
         ),
     }
+
+
+def _payment(document: StudyDocument) -> str:
+    """The amount as people write it, e.g. 9.90 GBP."""
+    payment = document.payment
+    return "" if payment.amount is None else f"{payment.amount:.2f} {payment.currency}".strip()
 
 
 def _way(step: Any, language: str) -> dict[str, Any]:

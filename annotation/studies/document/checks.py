@@ -172,6 +172,9 @@ def _conversations(document: StudyDocument) -> Iterator[Problem]:
                 yield f"{path}.protocol", f"{rules.protocol} is no protocol{_among(document.protocols)}"
             elif document.protocols[rules.protocol].choice is None:
                 yield f"{path}.protocol", f"{rules.protocol} has no choice, so no conversation can go on"
+            elif document.protocols[rules.protocol].arrangement == "single" and rules.candidates.k > 1:
+                text = f"{rules.protocol} arranges a single candidate, and {rules.candidates.k} are asked for; use list"
+                yield f"{path}.protocol", text
             pool = document.models.pool if document.models else ()
             if document.models and rules.candidates.recipe == "distinct_models" and rules.candidates.k > len(pool):
                 text = f"{rules.candidates.k} different models are asked for, and models.pool has {len(pool)}"

@@ -17,7 +17,6 @@ from annotation.studies.questions.base import Strict
 from annotation.studies.texts import Text
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
-Check = Literal["speed_mad", "untouched_sliders", "straight_lining"]
 
 
 def _currency(code: str) -> str:
@@ -120,7 +119,6 @@ class StudyDocument(Strict):
     quotas: tuple[Quota, ...] = ()
     panel: Panel = Panel()
     payment: Payment = Payment()
-    checks: tuple[Check, ...] = ()
     export: ExportDeclaration = ExportDeclaration()
     retention: Retention = Retention()
 

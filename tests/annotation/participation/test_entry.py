@@ -216,3 +216,9 @@ def test_the_return_link_can_be_shown_again_and_is_not_stored() -> None:
     token = return_token(person.pk)
     assert f"http://testserver/p/return/{token}/" in client.get(f"/p/{person.pk}/leave/").content.decode()
     assert token not in str(Participation.objects.values().get(pk=person.pk))
+
+
+def test_the_welcome_page_says_what_is_paid() -> None:
+    study(SMALL | {"payment": {"amount": 9.9, "currency": "GBP", "note": "Paid by the panel."}})
+    page = Client().get("/s/small/").content.decode()
+    assert "You are paid 9.90 GBP. Paid by the panel." in page

@@ -22,7 +22,7 @@ KINDS = (
 )
 OF_USE = "choices, help, kind, na, other, other_label, prefer_not, required, show_if, shuffle, text"
 ROOT_KEYS = (
-    "checks, consent, contact, export, languages, minutes, models, panel, payment, protocols, questions, quotas, "
+    "consent, contact, export, languages, minutes, models, panel, payment, protocols, questions, quotas, "
     "retention, steps, study, summary, title"
 )
 STEPS = "consent, conversations, debrief, questionnaire"
@@ -218,7 +218,12 @@ MISTAKES: list[tuple[str, Any, str]] = [
         {"currency": "GBX"},
         "payment.currency: GBX is no currency; write its ISO code, such as GBP, EUR or USD",
     ),
-    ("checks", ["speed"], "checks.0: speed is not allowed; allowed are speed_mad, untouched_sliders, straight_lining"),
+    (
+        "protocols.rate.arrangement",
+        "single",
+        "steps.2.opening.protocol: rate arranges a single candidate, and 2 are asked for; use list\n"
+        "steps.2.turns.protocol: rate arranges a single candidate, and 2 are asked for; use list",
+    ),
     (
         "export",
         {"release": {"quasi_identifiers": ["age"]}},
