@@ -221,8 +221,10 @@ MISTAKES: list[tuple[str, Any, str]] = [
     (
         "protocols.rate.arrangement",
         "single",
-        "steps.2.opening.protocol: rate arranges a single candidate, and 2 are asked for; use list\n"
-        "steps.2.turns.protocol: rate arranges a single candidate, and 2 are asked for; use list",
+        (
+            "steps.2.opening.protocol: rate arranges a single candidate, and 2 are asked for; use list\n"
+            "steps.2.turns.protocol: rate arranges a single candidate, and 2 are asked for; use list"
+        ),
     ),
     (
         "export",
