@@ -2,8 +2,6 @@
 `full`), or entered with nothing but a known panel id (trust `panel`: it goes on at the same place and is shown nothing
 that was said or written before)."""
 
-import hashlib
-import hmac
 from typing import Literal
 from uuid import UUID
 
@@ -11,10 +9,10 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import translation
-from django.utils.encoding import force_bytes
 
 from annotation.common.errors import NotFoundError
 from annotation.participation.models import Participation
+from annotation.participation.return_tokens import return_token, token_sha256
 
 Trust = Literal["full", "panel"]
 SESSION_KEY = "participations"
@@ -56,18 +54,6 @@ def held_ids(request: HttpRequest) -> list[str]:
 def _held(request: HttpRequest) -> dict[str, str]:
     held: dict[str, str] = request.session.get(SESSION_KEY, {})
     return held
-
-
-# ---- the personal return link --------------------------------------------------------------------------------------
-def return_token(pid: UUID, secret: str | bytes | None = None) -> str:
-    """The secret of a personal return link. It follows from the id, so that it can be shown again; what is stored is
-    its SHA-256 alone."""
-    key = force_bytes(secret or settings.SECRET_KEY)
-    return hmac.new(key, f"return/{pid}".encode(), hashlib.sha256).hexdigest()
-
-
-def token_sha256(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def return_link(request: HttpRequest, participation: Participation) -> str:

@@ -13,8 +13,8 @@ from django.db.models import Max
 from annotation.accounts.models import Annotator
 from annotation.accounts.services import annotator_for
 from annotation.common.errors import ConflictError
-from annotation.participation.access import return_token, token_sha256
 from annotation.participation.models import Participation
+from annotation.participation.return_tokens import return_token, token_sha256
 from annotation.participation.rules import takes_people
 from annotation.studies.models import Study
 from annotation.studies.queries import document_of

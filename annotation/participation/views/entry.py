@@ -16,11 +16,12 @@ from annotation.common.languages import direction, own_name
 from annotation.common.rate_limit import limited
 from annotation.common.views import error_page
 from annotation.participation import services
-from annotation.participation.access import grant, held_ids, token_sha256
+from annotation.participation.access import grant, held_ids
 from annotation.participation.forms import StartForm, is_rehearsal
 from annotation.participation.models import Participation
 from annotation.participation.panels import PanelIds, panel_ids, parameters
 from annotation.participation.queries import Frame, current_url
+from annotation.participation.return_tokens import token_sha256
 from annotation.participation.rules import takes_people
 from annotation.participation.steps import steps_to_do
 from annotation.studies.document import StudyDocument

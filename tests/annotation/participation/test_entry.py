@@ -1,6 +1,7 @@
 """The way in: welcome creates nothing, start creates once, panel ids come back to their place."""
 
 import uuid
+from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -9,8 +10,8 @@ from django.core.cache import cache
 from django.test import Client
 
 from annotation.accounts.models import Annotator, Identity
-from annotation.participation.access import return_token
 from annotation.participation.models import Participation
+from annotation.participation.return_tokens import return_token
 from annotation.studies.models import Study
 from tests.factories.participations import browser, participation
 from tests.factories.studies import SMALL, small, study
@@ -177,9 +178,9 @@ def test_the_same_rehearsal_gives_the_same_seeds() -> None:
     assert begin(browser(), PROLIFIC_PID="bot-1-0", rehearsal=token).seed == first.seed
 
 
-def test_too_many_starts_from_one_address_are_slowed_down(settings: object) -> None:
+def test_too_many_starts_from_one_address_are_slowed_down(settings: Any) -> None:
     cache.clear()
-    settings.STARTS_PER_MINUTE = 2  # type: ignore[attr-defined]
+    settings.STARTS_PER_MINUTE = 2
     study()
     answers = [browser().post("/s/small/start/", {"key": uuid.uuid4().hex}).status_code for _ in range(4)]
     assert (answers[:2], answers[-1]) == ([302, 302], 429)
@@ -222,3 +223,16 @@ def test_the_welcome_page_says_what_is_paid() -> None:
     study(SMALL | {"payment": {"amount": 9.9, "currency": "GBP", "note": "Paid by the panel."}})
     page = Client().get("/s/small/").content.decode()
     assert "You are paid 9.90 GBP. Paid by the panel." in page
+
+
+@pytest.mark.parametrize(("kept", "shown"), [(True, True), (False, False)])
+def test_a_return_link_outlives_a_new_key_while_the_old_one_is_kept(settings: Any, kept: bool, shown: bool) -> None:
+    study()
+    client = browser()
+    person = begin(client)
+    token = return_token(person.pk)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY] if kept else []
+    settings.SECRET_KEY = "another key, long enough for signing sessions and forms"
+    elsewhere = browser(person)
+    assert (token in elsewhere.get(f"/p/{person.pk}/leave/").content.decode()) == shown
+    assert elsewhere.get(f"/p/return/{token}/").status_code == 200
