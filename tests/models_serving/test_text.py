@@ -1,7 +1,9 @@
 """From tokens to characters: no half character, nothing of a stop text, nothing lost."""
 
 import itertools
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,8 +13,11 @@ from tests.models_serving import tiny
 texts = st.text(st.sampled_from("ab grüß日本😀\n"), max_size=30)
 
 
-def streamed(tokens: list[int]) -> tuple[list[str], str]:
-    detokeniser = Detokeniser(tiny.tokenizer())
+both_kinds = pytest.mark.parametrize("tokenizer", [tiny.tokenizer(), tiny.llama_like_tokenizer()], ids=["gpt", "llama"])
+
+
+def streamed(tokens: list[int], tokenizer: Any = None) -> tuple[list[str], str]:
+    detokeniser = Detokeniser(tokenizer or tiny.tokenizer())
     pieces = [detokeniser.push(token) for token in tokens]
     return pieces, "".join(pieces) + detokeniser.flush()
 
@@ -36,10 +41,11 @@ def test_special_tokens_are_no_text() -> None:
     assert streamed([ends[1], *tokens, *ends, *tokens])[1] == "oneone"
 
 
+@both_kinds
 @settings(deadline=None)
 @given(text=texts)
-def test_the_pieces_of_a_text_are_the_text(text: str) -> None:
-    pieces, whole = streamed(tiny.tokenizer().encode(text, add_special_tokens=False))
+def test_the_pieces_of_a_text_are_the_text(tokenizer: Any, text: str) -> None:
+    pieces, whole = streamed(tokenizer.encode(text, add_special_tokens=False), tokenizer)
     assert "".join(pieces) == whole == text
     assert not any("\ufffd" in piece for piece in pieces)
 
@@ -51,6 +57,14 @@ def test_any_tokens_stream_to_their_decoding_without_a_half_character_at_the_end
     decoded = tiny.tokenizer().decode(tokens, skip_special_tokens=True)
     assert whole == decoded.rstrip("\ufffd")
     assert not any(piece.endswith("\ufffd") for piece in pieces)
+
+
+def test_a_broken_byte_does_not_take_back_the_sound_one_before_it() -> None:
+    """Llama's decoder turns a whole run of bytes into question marks when one of them is wrong."""
+    tokenizer = tiny.llama_like_tokenizer()
+    tokens = tokenizer.convert_tokens_to_ids(["<0x41>", "<0x80>", "b"])
+    assert tokenizer.decode(tokens) == "\ufffd\ufffdb"
+    assert streamed(tokens, tokenizer) == (["A", "", "\ufffdb"], "A\ufffdb")
 
 
 def run(stops: list[str], pieces: list[str]) -> tuple[list[str], bool]:

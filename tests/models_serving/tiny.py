@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
@@ -65,6 +65,21 @@ def tokenizer() -> PreTrainedTokenizerFast:
     made = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|end|>", pad_token="<|pad|>")
     made.chat_template = TEMPLATE
     return made
+
+
+@cache
+def llama_like_tokenizer() -> PreTrainedTokenizerFast:
+    """As Llama 2 has it: spaces are a letter, unknown characters fall back to bytes, a leading space is stripped."""
+    bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
+    words = ["\u2581", *"abcdefgü", "\u2581ab", "\u2581a", "ab", "bc"]
+    vocabulary = {token: number for number, token in enumerate(["<unk>", *SPECIAL, *bytes_, *words])}
+    merges = [("\u2581", "a"), ("a", "b"), ("\u2581a", "b"), ("b", "c")]
+    raw = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    raw.add_special_tokens(SPECIAL)
+    raw.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    steps = [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    raw.decoder = decoders.Sequence(steps)
+    return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|end|>", pad_token="<|pad|>", unk_token="<unk>")
 
 
 def save(kind: str, folder: Path, *, seed: int = 0, template: bool = True, **changes: Any) -> Path:
