@@ -4,8 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from annotation.studies.document.root import Panel
+from annotation.studies.models import Study
+from annotation.studies.queries import document_of
 
 LONGEST = 200
+
+
+def provider_of(study: Study, *, rehearsal: bool) -> str:
+    """Whose ids they are. Prolific's name the same person everywhere; those of any other panel may mean somebody else
+    in another study. A bot never meets a person's identity."""
+    kind = document_of(study.current).panel.kind if study.current else "none"
+    return ("rehearsal:" if rehearsal else "") + (kind if kind == "prolific" else f"{kind}:{study.pk}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from annotation.accounts.models import Identity
 from annotation.common.languages import direction
 from annotation.participation.models import Draft, Participation, ProfileEntry
+from annotation.participation.panels import provider_of
 from annotation.participation.steps import current_step, step_kind, steps_to_do
 from annotation.studies.document import StudyDocument
+from annotation.studies.models import Study
 from annotation.studies.queries import document_of
 from annotation.studies.texts import in_language
 
@@ -46,6 +49,15 @@ class Frame:
     progress: Progress | None = None
     leave_url: str = ""
     my_data_url: str = ""
+
+
+def participation_of(*, study: Study, person: str, rehearsal: bool = False) -> Participation | None:
+    """The participation of whoever has that panel id."""
+    if not person:
+        return None
+    identities = Identity.objects.filter(provider=provider_of(study, rehearsal=rehearsal), external_id=person)
+    rows = Participation.objects.select_related("version")
+    return rows.filter(study=study, annotator__in=identities.values("annotator")).first()
 
 
 def frame(participation: Participation) -> dict[str, Any]:

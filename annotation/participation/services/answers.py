@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 
@@ -15,6 +15,7 @@ from annotation.participation.queries import stored_answers
 from annotation.participation.rules import page_is_open
 from annotation.participation.services.moving import complete_step
 from annotation.participation.services.seats import take_seats
+from annotation.participation.services.visits import new_visit
 from annotation.participation.steps import step_named
 from annotation.studies.document.steps import QuestionnaireStep
 from annotation.studies.forms import QuestionForm
@@ -45,9 +46,7 @@ def submit_page(
             _check_same(known, step, page, sent)
         else:
             _check_open(locked, step, page)
-            visit = _visit(locked, (step.name, page), timers, now)
-            visit.key, visit.sha256 = key, sent
-            visit.save()
+            new_visit(locked, (step.name, page), timers, key=key, now=now, sha256=sent).save()
             _add_answers(locked, step, form, now)
             _keep(locked, f"{step.name}/{page}", form.fields if keep_fields else None, now)
             answers = {name: form.answers[name, ""].stored() for name in step.pages[page].questions}
@@ -82,21 +81,6 @@ def _check_open(participation: Participation, step: QuestionnaireStep, page: int
     found = step_named(participation, step.name)
     if found is None or not page_is_open(participation, found[0], page, back=step.back):
         raise ConflictError("This page is behind you already. What you sent before is kept.")
-
-
-def _visit(participation: Participation, place: tuple[str, int], timers: Timers, now: datetime) -> PageVisit:
-    return PageVisit(
-        participation=participation,
-        step=place[0],
-        page=place[1],
-        shown_at=None if timers.submit_ms is None else now - timedelta(milliseconds=timers.submit_ms),
-        first_click_ms=timers.first_click_ms,
-        last_click_ms=timers.last_click_ms,
-        submit_ms=timers.submit_ms,
-        click_count=timers.clicks,
-        details=timers.details,
-        submitted_at=now,
-    )
 
 
 def _add_answers(participation: Participation, step: QuestionnaireStep, form: QuestionForm, now: datetime) -> None:

@@ -7,8 +7,10 @@ from datetime import datetime
 
 from django.db import transaction
 
+from annotation.common.timers import Timers
 from annotation.participation.models import ConsentRecord, Participation
 from annotation.participation.services.moving import complete_step, end_participation
+from annotation.participation.services.visits import new_visit
 from annotation.studies.document.root import Consent
 from annotation.studies.texts import in_language
 
@@ -20,14 +22,15 @@ def consent_sha256(text: str, statements: Mapping[str, str]) -> str:
 
 
 def give_consent(
-    *, participation: Participation, consent: Consent, ticked: frozenset[str], now: datetime
+    *, participation: Participation, consent: Consent, ticked: frozenset[str], key: str, timers: Timers, now: datetime
 ) -> ConsentRecord | None:
-    """Record what was agreed to and move on. The second time nothing happens."""
+    """Record what was agreed to and the page's times, and move on. The second time nothing happens."""
     language = participation.language
     statements = {statement.name: in_language(statement.text, language) for statement in consent.statements}
     with transaction.atomic():
         if not complete_step(participation=participation, step=consent.version, now=now):
             return None
+        new_visit(participation, (consent.version, 0), timers, key=key, now=now).save()
         return ConsentRecord.objects.create(
             participation=participation,
             version=consent.version,

@@ -14,6 +14,8 @@ from annotation.accounts.models import Annotator
 from annotation.accounts.services import annotator_for
 from annotation.common.errors import ConflictError
 from annotation.participation.models import Participation
+from annotation.participation.panels import provider_of
+from annotation.participation.queries import participation_of
 from annotation.participation.return_tokens import return_token, token_sha256
 from annotation.participation.rules import takes_people
 from annotation.studies.models import Study
@@ -40,37 +42,27 @@ class Arrival:
 
 def start_participation(*, study: Study, arrival: Arrival, now: datetime) -> Participation:
     """Let somebody in: annotator, identity where a panel sent them, and a place on the current version, in one
-    transaction. The same panel id, and the same key, come to the same participation."""
+    transaction. The same panel id, and the same key, come to the same participation, also when the study takes nobody
+    new any more."""
     with transaction.atomic():
         # one at a time per study: ordinals without gaps, and one row for two requests with the same panel id
         locked = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+        known = Participation.objects.filter(pk=arrival.participation_id, study=locked).first() or participation_of(
+            study=locked, person=arrival.person, rehearsal=arrival.rehearsal_seed is not None
+        )
+        if known is not None:
+            return known
         if not takes_people(locked):
             raise ConflictError("This study does not take new participants at the moment.")
-        known = Participation.objects.filter(pk=arrival.participation_id, study=locked).first()
-        return known or _of_annotator(locked, _annotator(locked, arrival), arrival, now)
+        return _create(locked, _annotator(locked, arrival), arrival, now)
 
 
 def _annotator(study: Study, arrival: Arrival) -> Annotator:
     kind = Annotator.Kind.PERSON if arrival.rehearsal_seed is None else Annotator.Kind.BOT
     if not arrival.person:
         return Annotator.objects.create(kind=kind)
-    return annotator_for(
-        provider=_provider(study, arrival), external_id=arrival.person, kind=kind, details=arrival.details
-    )
-
-
-def _provider(study: Study, arrival: Arrival) -> str:
-    """Prolific's ids name the same person everywhere; those of any other panel may mean another in another study."""
-    assert study.current is not None  # noqa: S101 - `takes_people` has looked
-    kind = document_of(study.current).panel.kind
-    # a bot never meets a person's identity
-    prefix = "rehearsal:" if arrival.rehearsal_seed is not None else ""
-    return prefix + (kind if kind == "prolific" else f"{kind}:{study.pk}")
-
-
-def _of_annotator(study: Study, annotator: Annotator, arrival: Arrival, now: datetime) -> Participation:
-    known = Participation.objects.filter(study=study, annotator=annotator).first()
-    return known or _create(study, annotator, arrival, now)
+    provider = provider_of(study, rehearsal=arrival.rehearsal_seed is not None)
+    return annotator_for(provider=provider, external_id=arrival.person, kind=kind, details=arrival.details)
 
 
 def _create(study: Study, annotator: Annotator, arrival: Arrival, now: datetime) -> Participation:

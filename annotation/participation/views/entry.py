@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from annotation.common.errors import NotFoundError
+from annotation.common.errors import ConflictError, NotFoundError
 from annotation.common.languages import direction, own_name
 from annotation.common.rate_limit import limited
 from annotation.common.views import error_page
@@ -20,7 +20,7 @@ from annotation.participation.access import grant, held_ids
 from annotation.participation.forms import StartForm, is_rehearsal
 from annotation.participation.models import Participation
 from annotation.participation.panels import PanelIds, panel_ids, parameters
-from annotation.participation.queries import Frame, current_url
+from annotation.participation.queries import Frame, current_url, participation_of
 from annotation.participation.return_tokens import token_sha256
 from annotation.participation.rules import takes_people
 from annotation.participation.steps import steps_to_do
@@ -35,13 +35,15 @@ from annotation.studies.texts import in_language
 def welcome(request: HttpRequest, slug: str) -> HttpResponse:
     """What the study is. Creates nothing: link scanners and prefetchers use up no seat."""
     study = _study(slug)
-    held = _held_in(request, study)
-    if study.current is None or not (takes_people(study) or held):
+    if study.current is None:
         return _closed(request, study)
     document = document_of(study.current)
+    ids = panel_ids(document.panel, request.GET.dict())
+    held = _held_in(request, study)
+    if not (takes_people(study) or held or participation_of(study=study, person=ids.person)):
+        return _closed(request, study)
     language = _language(request, document)
     translation.activate(language)
-    ids = panel_ids(document.panel, request.GET.dict())
     if document.panel.required and not ids.person and not held:
         return _no_panel_id(request)
     context = _welcome_context(study, document, language)
@@ -65,7 +67,7 @@ def _start_is_rehearsal(request: HttpRequest) -> bool:
 def start(request: HttpRequest, slug: str) -> HttpResponse:
     """Begin, or go on where this panel id or this form began before."""
     study = _study(slug)
-    if study.current is None or not takes_people(study):
+    if study.current is None:
         return _closed(request, study)
     document = document_of(study.current)
     form = StartForm(request.POST, slug=slug)
@@ -85,7 +87,10 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
         details=_first_seen(request),
         rehearsal_seed=form.cleaned_data["rehearsal"],
     )
-    participation = services.start_participation(study=study, arrival=arrival, now=timezone.now())
+    try:
+        participation = services.start_participation(study=study, arrival=arrival, now=timezone.now())
+    except ConflictError:
+        return _closed(request, study)
     # with a panel id alone somebody else's participation may have been found
     grant(request, participation, "full" if participation.pk == arrival.participation_id else "panel")
     return redirect(current_url(participation))

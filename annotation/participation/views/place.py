@@ -68,10 +68,18 @@ def consent(request: HttpRequest, pid: UUID, step: str) -> HttpResponse:
     asked = next(one for one in document.consent if one.version == step)
     form = ConsentForm(asked, request.POST)
     errors = form.errors() if request.method == "POST" else {}
+    key = one_time_key(request.POST) or uuid.uuid4().hex
     if request.method == "POST" and not errors:
-        services.give_consent(participation=participation, consent=asked, ticked=form.ticked, now=timezone.now())
+        services.give_consent(
+            participation=participation,
+            consent=asked,
+            ticked=form.ticked,
+            key=key,
+            timers=read_timers(request.POST.get("timers", "")),
+            now=timezone.now(),
+        )
         return redirect(current_url(participation))
-    context = frame(participation) | _consent_context(participation, found, form, errors)
+    context = frame(participation) | _consent_context(participation, found, form, errors) | {"key": key}
     return render(request, "participation/consent.html", context, status=422 if errors else 200)
 
 

@@ -138,6 +138,16 @@ def test_who_began_before_a_study_was_closed_can_go_on() -> None:
     assert client.get(f"/p/{person.pk}/").headers["Location"] == f"/p/{person.pk}/consent/c1/"
 
 
+@pytest.mark.parametrize("state", ["paused", "closed"])
+def test_who_began_before_comes_back_by_the_panels_link_and_nobody_else(state: str) -> None:
+    study()
+    person = begin(browser(), PROLIFIC_PID="anna")
+    Study.objects.update(state=state)
+    shown = [browser().get("/s/small/", {"PROLIFIC_PID": who}).status_code for who in ("anna", "ben")]
+    begun = begin(browser(), PROLIFIC_PID="anna")
+    assert (shown, begun.pk) == ([200, 403], person.pk)
+
+
 def test_another_persons_link_on_a_shared_computer_does_not_offer_the_first_ones_place() -> None:
     study()
     client = browser()

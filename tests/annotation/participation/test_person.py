@@ -127,7 +127,7 @@ def test_my_data_is_everything_that_is_stored() -> None:
         ("about", SECRET_WORDS, ""),
         ("more", None, "unanswered"),
     ]
-    assert [(one["step"], one["page"]) for one in stored["page_times"]] == [("survey", 0)]
+    assert [(one["step"], one["page"]) for one in stored["page_times"]] == [("c1", 0), ("survey", 0)]
     assert {one["place"]: one["fields"] for one in stored["drafts"]} == {
         "survey/0": {"about": [SECRET_WORDS]},
         "survey/1": {"warmth": ["12"]},

@@ -75,6 +75,12 @@ def test_a_statement_that_must_be_ticked_stops_who_did_not() -> None:
     assert '<a href="#adult">I am 18 or over' in html
 
 
+def test_the_consent_page_has_its_times_too() -> None:
+    person, client = at(0)
+    client.post(f"/p/{person.pk}/consent/c1/", {"agree": "on", "adult": "on", "timers": TIMERS})
+    assert PageVisit.objects.values_list("step", "page", "submit_ms", "click_count").get() == ("c1", 0, 5_000, 7)
+
+
 def test_consenting_twice_is_one_record() -> None:
     person, client = at(0)
     for _ in range(2):
