@@ -10,6 +10,7 @@ from django.conf import settings
 
 from annotation.common.errors import DomainError, NotFoundError
 from annotation.exports.models import ExportRun
+from annotation.exports.release import MANIFEST
 from annotation.exports.services import Clock, request_export, run_export
 from annotation.studies.models import Study
 
@@ -46,7 +47,8 @@ def export_to(
     if run.state != ExportRun.State.DONE:
         raise DomainError(run.error or f"The export is {run.state}.")
     _copy(settings.EXPORTS_DIR / run.folder, folder)
-    return dict(run.manifest)
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return manifest
 
 
 def _copy(source: Path, folder: Path) -> None:

@@ -100,11 +100,13 @@ class Reading:
             self.refused_people["people outside their consent"] += 1
             return None
         asked = {name for step in surveys for page in step.pages for name in page.questions}
-        if not asked or not asked <= answers.keys():
+        if not asked <= answers.keys():
             self.refused_people["people with an unfinished survey"] += 1
             return None
         stored = {name: entry for name, (_, entry) in answers.items()}
-        return PersonRows(person, document, stored, ticked, steps, max(answers[name][0] for name in asked))
+        # a study without a survey has people all the same: theirs ends when it starts
+        ended = max((answers[name][0] for name in asked), default=person.started_at)
+        return PersonRows(person, document, stored, ticked, steps, ended)
 
     def _answers(self, people: Sequence[Participation]) -> dict[UUID, dict[str, tuple[datetime, Stored]]]:
         answers: dict[UUID, dict[str, tuple[datetime, Stored]]] = defaultdict(dict)

@@ -105,7 +105,7 @@ def test_a_text_is_assessed_once_and_kept_by_its_hash(db: None, endpoint: Endpoi
     assert (kind.language, kind.has_personal_data, kind.manually_has_personal_data) == ("en", False, None)
     assert (kind.moderation["flagged"], bad.moderation["flagged"]) == (False, True)
     assert bad.moderation["category_scores"] == dict.fromkeys(CATEGORIES, 0.12)
-    assert list(bad.moderation["categories"]) == list(CATEGORIES)
+    assert set(bad.moderation["categories"]) == set(CATEGORIES)
     assert [key for key, value in bad.moderation["categories"].items() if value] == ["hate"]
 
 
