@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from annotation.assignments.models import Presentation
 from annotation.conversations.models import Conversation, Turn
 from annotation.exports.consents import Ticked, covered_steps
@@ -82,6 +84,7 @@ class Reading:
             .filter(withdrawal__isnull=True)
             .order_by("ordinal")
             .select_related("version")
+            .defer("version__document")  # parsed once per version, not once per row
         )
         for batch in batches(chosen.iterator(chunk_size=PEOPLE_PER_BATCH), PEOPLE_PER_BATCH):
             answers, ticked = self._answers(batch), self._ticked(batch)
@@ -158,7 +161,8 @@ class Reading:
             yield from self._talks(batch)
 
     def _talks(self, keys: Sequence[TalkKey]) -> Iterator[TalkRows]:
-        talks = Conversation.objects.select_related("version").in_bulk([key.pk for key in keys])
+        found = Conversation.objects.select_related("version").defer("version__document")
+        talks = found.in_bulk([key.pk for key in keys])
         turns = self._turns(list(talks))
         after = self._after({key.person for key in keys})
         for key in keys:
@@ -174,7 +178,8 @@ class Reading:
         judged = list(
             Turn.objects.filter(conversation__in=talks, state=Turn.State.JUDGED).order_by("number", "attempt")
         )
-        judgements = self._judgements(assignment__in=[turn.assignment_id for turn in judged])
+        given = Judgement.objects.filter(assignment__in=[turn.assignment_id for turn in judged])
+        judgements = self._counting(given.defer("timings", "choice"))
         by_assignment = {judgement.assignment_id: judgement for judgement in judgements}
         candidates = self._shown(judged)
         rows: dict[UUID, list[TurnRows]] = defaultdict(list)
@@ -193,7 +198,7 @@ class Reading:
         )
         found: dict[UUID, list[Candidate]] = defaultdict(list)
         final = Candidate.objects.filter(item__in=[turn.item_id for turn in turns], state=Candidate.State.FINAL)
-        for candidate in final.order_by("position"):
+        for candidate in final.defer("request").order_by("position"):
             found[candidate.item_id].append(candidate)
         shown = {}
         for item, candidates in found.items():
@@ -211,7 +216,8 @@ class Reading:
             for block in step.after
         }
         answers: dict[str, dict[str, Stored]] = defaultdict(dict)
-        for judgement in self._judgements(participation__in=people, protocol__in=blocks):
+        given = Judgement.objects.filter(participation__in=people, protocol__in=blocks)
+        for judgement in self._counting(given.select_related("assignment__item")):
             item = judgement.assignment.item
             talk = item.context.get("conversation")
             place = f"talk:{talk}" if talk else f"item:{item.pk}"
@@ -220,13 +226,9 @@ class Reading:
                     answers[place][question] = targets[""]
         return answers
 
-    def _judgements(self, **where: Any) -> list[Judgement]:
-        """What counts: a judgement that a later one replaces does not."""
-        found = list(
-            Judgement.objects.filter(submitted_at__lte=self.cut_off, **where)
-            .select_related("assignment__item")
-            .order_by("submitted_at", "pk")
-        )
+    def _counting(self, judgements: QuerySet[Judgement]) -> list[Judgement]:
+        """What counts at the cut-off: a judgement that a later one replaces does not."""
+        found = list(judgements.filter(submitted_at__lte=self.cut_off).order_by("submitted_at", "pk"))
         replaced = {judgement.replaces_id for judgement in found}
         return [judgement for judgement in found if judgement.pk not in replaced]
 
