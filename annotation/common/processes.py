@@ -104,7 +104,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._pid_file(program.name).write_text(f"{process.pid}\n{command_of(process.pid)}", encoding="utf-8")
+        self._pid_file(program.name).write_text(f"{process.pid}\n{' '.join(program.command)}", encoding="utf-8")
         return process
 
     def _pid_file(self, name: str) -> Path:
@@ -121,9 +121,17 @@ class Supervisor:
             if command and command_of(int(pid)) == command:
                 with suppress(ProcessLookupError):
                     os.killpg(int(pid), signal.SIGKILL)
+                _wait_until_gone(int(pid))
                 found.append(file.stem)
             file.unlink()
         return found
+
+
+def _wait_until_gone(pid: int) -> None:
+    """A process that is no child of ours: its port is free once it is gone."""
+    deadline = time.monotonic() + 5
+    while command_of(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _kill_session(process: subprocess.Popen[bytes]) -> None:

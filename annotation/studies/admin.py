@@ -141,7 +141,7 @@ class StudyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
         obj.pk = saved.pk
 
     # -- publishing --------------------------------------------------------------------------------------------------
-    @action(description="Publish, open, close", url_path="run", permissions=["change"])  # type: ignore[misc]  # unfold ships no types
+    @action(description="Publish, open, close", url_path="run", permissions=["change"])  # type: ignore[untyped-decorator]  # unfold ships no types
     def run_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:studies_study_running", args=[object_id]))
 
