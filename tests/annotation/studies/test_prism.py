@@ -253,9 +253,18 @@ def test_pool_is_the_21_published_models_with_header_parameters_and_record() -> 
     assert [list(entry.card) for entry in rules.pool] == [list(record) for record in published]
     assert [entry.name for entry in rules.pool] == [record["long_name"] for record in published]
     assert [rules.system_message_of(entry) for entry in rules.pool] == [record["header"] for record in published]
+
+    def is_off(key: str, value: float) -> bool:
+        """The zeros by which one provider meant 'no limit' are not sent."""
+        return key in {"top_p", "top_k"} and value == 0
+
     sent = [rules.sampling_of(entry).model_dump(exclude_none=True, exclude={"stop"}) for entry in rules.pool]
     wanted = [
-        {key: float(value) for key, value in record["selected_params"].items() if not key.startswith("is_")}
+        {
+            key: float(value)
+            for key, value in record["selected_params"].items()
+            if not key.startswith("is_") and not is_off(key, float(value))
+        }
         for record in published
     ]
     assert sent == wanted
