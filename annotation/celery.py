@@ -4,6 +4,9 @@ import os
 
 from celery import Celery
 
+from annotation.common.file_broker import use_whole_files
+
+use_whole_files()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotation.settings")
 app = Celery("annotation")
 app.config_from_object("django.conf:settings", namespace="CELERY")
