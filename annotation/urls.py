@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/", include("annotation.studies.urls")),
     path("csrf/", common.csrf, name="csrf"),
     path("", include("annotation.participation.urls")),
+    path("", include("annotation.conversations.urls")),
 ]
 
 handler400 = common.bad_request

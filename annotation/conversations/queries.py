@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.db.models import Q
 
@@ -69,7 +68,7 @@ def last_turn(conversation: Conversation) -> Turn | None:
 
 def chosen_path(conversation: Conversation) -> list[Turn]:
     """The turns that the talk went along, from the opening to the newest that was judged with an answer chosen."""
-    turns = {turn.pk: turn for turn in conversation.turns.select_related("chosen")}
+    turns = {turn.pk: turn for turn in conversation.turns.select_related("chosen", "assignment__presentation")}
     judged = [turn for turn in turns.values() if turn.state == Turn.State.JUDGED and turn.chosen_id]
     path: list[Turn] = []
     turn = max(judged, key=lambda turn: (turn.number, turn.attempt), default=None)
@@ -108,6 +107,17 @@ def next_after(conversation: Conversation, step: ConversationsStep) -> Assignmen
     return next((place for place in after_assignments(conversation, step) if place.state == leased), None)
 
 
+def conversation_of_block(participation: Participation, assignment_id: uuid.UUID) -> Conversation | None:
+    """The talk that a block after it asks about."""
+    place = Assignment.objects.filter(pk=assignment_id, participation=participation).select_related("item").first()
+    if place is None:
+        return None
+    talks = Conversation.objects.select_related("version", "participation").filter(participation=participation)
+    if about := place.item.context.get("conversation"):
+        return talks.filter(pk=about).first()
+    return talks.filter(turns__item=place.item_id).first()
+
+
 def turn_of(participation: Participation, turn_id: uuid.UUID) -> Turn | None:
     """A turn of this person's own talks."""
     turns = Turn.objects.select_related("conversation__version", "item", "assignment__presentation")
@@ -123,33 +133,3 @@ def candidate_texts(turn: Turn) -> dict[str, str]:
 def turn_state(turn_id: uuid.UUID) -> str:
     """The state alone; empty where there is no such turn (any more)."""
     return Turn.objects.filter(pk=turn_id).values_list("state", flat=True).first() or ""
-
-
-def owned(participation: Participation) -> list[dict[str, Any]]:
-    """Everything that this person's talks hold, as they may see it: texts and judgements, no model names."""
-    talks = Conversation.objects.filter(participation=participation).prefetch_related(
-        "turns__assignment__presentation", "turns__item__candidates"
-    )
-    return [
-        {
-            "type": talk.type,
-            "state": talk.state,
-            "started_at": talk.started_at,
-            "finished_at": talk.finished_at,
-            "turns": [_owned_turn(turn) for turn in talk.turns.all()],
-        }
-        for talk in talks
-    ]
-
-
-def _owned_turn(turn: Turn) -> dict[str, Any]:
-    slots = turn.assignment.presentation.slots()
-    texts = {str(candidate.pk): candidate.text for candidate in turn.item.candidates.all()}
-    chosen = str(turn.chosen_id) if turn.chosen_id else ""
-    return {
-        "message": turn.user_text,
-        "sent_at": turn.started_at,
-        "state": turn.state,
-        "answers": {slot: texts.get(pk, "") for slot, pk in slots.items()},
-        "chosen": next((slot for slot, pk in slots.items() if pk == chosen), None),
-    }

@@ -2,25 +2,40 @@
 
 A question about the candidate in slot A has the prefix `A-<name>`, one about the whole item its name alone."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy as _
 
 from annotation.assignments.models import Assignment, Presentation
-from annotation.judgements.choice import Ask, Decision, decide
+from annotation.judgements.choice import Ask, AskKind, Decision, decide
 from annotation.studies.document import StudyDocument
 from annotation.studies.document.protocols import Choice
 from annotation.studies.document.steps import AfterBlock, ConversationsStep
 from annotation.studies.forms import Asked, QuestionForm
 from annotation.studies.questions.base import Fields
 
-WHAT_IS_WRONG = {
-    "tie": "These are tied: which one continues?",
-    "all_equal": "You gave every answer the same score. Send again if you are sure.",
-    "pick": "Choose the answer that you like best.",
-    "none_reason": "Say in a few words why none of them is acceptable.",
-    "no_score": "Rate at least one answer.",
+WHAT_IS_WRONG: dict[AskKind, StrOrPromise] = {
+    "tie": _("These are tied: which one continues?"),
+    "all_equal": _("You gave every answer the same score. Change some of them, or save again if you are sure."),
+    "pick": _("Choose the answer that you like best."),
+    "none_reason": _("Say in a few words why none of them is acceptable."),
+    "no_score": _("Rate at least one answer."),
 }
 # where the focus goes
-FIELD_OF = {"tie": "chosen", "all_equal": "confirm_equal", "pick": "chosen", "none_reason": "none-reason"}
+FIELD_OF: dict[AskKind, str] = {
+    "tie": "chosen",
+    "all_equal": "answer-A",
+    "pick": "answer-A",
+    "none_reason": "none-reason",
+    "no_score": "answer-A",
+}
+
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +106,11 @@ class JudgementForm:
         return {slot: answers[name, target].value for slot, target in self.slots.items() if (name, target) in answers}
 
     @property
+    def choice_errors(self) -> dict[str, str]:
+        """Field → what has to be said before there is a choice."""
+        return {} if self.ask is None else {FIELD_OF[self.ask.kind]: str(WHAT_IS_WRONG[self.ask.kind])}
+
+    @property
     def errors(self) -> dict[str, str]:
         """Field → what is wrong, the choice's included."""
-        if self.ask is None:
-            return self.questions.errors
-        return self.questions.errors | {FIELD_OF.get(self.ask.kind, "chosen"): WHAT_IS_WRONG[self.ask.kind]}
+        return self.questions.errors | self.choice_errors

@@ -16,6 +16,8 @@ MY_DATA_PARTS = {
     "consents": "annotation.participation.my_data.my_consents",
     "answers": "annotation.participation.my_data.my_answers",
     "page_times": "annotation.participation.my_data.my_page_times",
+    "conversations": "annotation.conversations.my_data.my_conversations",
+    "judgements": "annotation.judgements.my_data.my_judgements",
     "drafts": "annotation.participation.my_data.my_drafts",
 }
 Part = Callable[[Participation], Any]

@@ -15,7 +15,7 @@ from annotation.common.seeds import derive_seed
 from annotation.conversations.models import Conversation, Turn
 from annotation.conversations.queries import chosen_path, last_turn, messages_of, rules_for, step_of
 from annotation.conversations.rules import is_under_way, may_write, next_number
-from annotation.conversations.services.conversations import close_if_answered, lock_conversation
+from annotation.conversations.services.conversations import close_if_answered, lock_conversation, void_turn
 from annotation.items.services.candidates import add_candidates, add_live_item
 from annotation.judgements.models import Judgement
 from annotation.judgements.services import Submission, submit_judgement
@@ -63,6 +63,16 @@ def retry_turn(*, turn_id: uuid.UUID, participation: Participation, key: str, no
     return start_turn(conversation_id=turn.conversation_id, participation=participation, spoken=spoken, now=now)
 
 
+def stop_turn(*, turn_id: uuid.UUID, participation: Participation, now: datetime) -> Turn:
+    """Stop answers that are still being written: the jobs end and the turn is void, so that the message can be changed
+    or sent again. Answers that are complete already stay to be judged; a second time nothing happens."""
+    with transaction.atomic():
+        turn = _own_turn(turn_id, participation)
+        if turn.state == Turn.State.GENERATING:
+            void_turn(turn=turn, reason="stopped", now=now)
+        return turn
+
+
 def judge_turn(
     *,
     turn_id: uuid.UUID,
@@ -77,7 +87,9 @@ def judge_turn(
     turn becomes *judged*, what the browser saw is added to the showing. Where none was acceptable and the protocol asks
     for new candidates, the same message is answered anew. A known key changes nothing."""
     with transaction.atomic():
-        turn = _locked_turn(turn_id, participation)
+        turn = _own_turn(turn_id, participation)
+        if turn.state not in {Turn.State.READY, Turn.State.JUDGED}:
+            raise ConflictError("These answers are not complete, or are not there any more.")
         submission = submit_judgement(
             assignment_id=turn.assignment_id,
             participation=participation,
@@ -184,15 +196,14 @@ def _open_turn(
     return turn
 
 
-def _locked_turn(turn_id: uuid.UUID, participation: Participation) -> Turn:
+def _own_turn(turn_id: uuid.UUID, participation: Participation) -> Turn:
+    """The person's own turn, locked until the transaction ends; else it does not exist."""
     turns = Turn.objects.select_for_update(of=("self",)).select_related(
         "conversation__version", "conversation__participation", "item", "assignment__presentation"
     )
     turn = turns.filter(pk=turn_id, conversation__participation=participation).first()
     if turn is None:
         raise NotFoundError("There is no such turn.")
-    if turn.state not in {Turn.State.READY, Turn.State.JUDGED}:
-        raise ConflictError("The answers are not complete yet.")
     return turn
 
 

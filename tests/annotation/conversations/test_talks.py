@@ -1,6 +1,6 @@
 """A talk from its type to its last question."""
 
-from typing import Any
+import json
 
 import pytest
 from django.utils import timezone
@@ -8,6 +8,7 @@ from django.utils import timezone
 from annotation.assignments.models import Assignment
 from annotation.common.errors import ConflictError
 from annotation.conversations.models import Conversation, Turn
+from annotation.conversations.my_data import my_conversations
 from annotation.conversations.queries import after_assignments, chosen_path, step_of, type_counts
 from annotation.conversations.services.conversations import (
     TypeRefusedError,
@@ -15,6 +16,7 @@ from annotation.conversations.services.conversations import (
     finish_conversation,
 )
 from annotation.conversations.services.turns import judge_after
+from annotation.judgements.my_data import my_judgements
 from annotation.participation.models import Participation
 from tests.factories import talks
 
@@ -176,9 +178,8 @@ def test_a_study_without_types_begins_a_talk_at_once() -> None:
 
 
 def test_no_row_that_a_participant_can_be_shown_names_a_model() -> None:
-    from annotation.conversations.queries import owned  # noqa: PLC0415 - only here
-
     person = talks.talker()
     finish(talked(person))
-    kept: Any = str(owned(person))
+    kept = json.dumps([my_conversations(person), my_judgements(person)])
+    assert (len(my_conversations(person)), len(my_judgements(person))) == (1, 2)
     assert [name for name in talks.MODELS if name in kept] == []

@@ -1,0 +1,1 @@
+"""HTTP of live talks: one module per kind of page."""

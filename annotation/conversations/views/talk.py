@@ -1,0 +1,210 @@
+"""The page of a talk, and everything that can be done on it."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from annotation.common.errors import ConflictError, DomainError, NotFoundError
+from annotation.common.timers import read_timers
+from annotation.common.views import error_page
+from annotation.conversations.access import ElsewhereError, Here, here, may_see, remember
+from annotation.conversations.forms import MessageForm, read_shown, timings_of
+from annotation.conversations.models import Conversation
+from annotation.conversations.pages import after_page, talk_page, types_page
+from annotation.conversations.queries import open_conversation, turn_of
+from annotation.conversations.services.conversations import (
+    TypeRefusedError,
+    abandon_conversation,
+    finish_conversation,
+    start_conversation,
+)
+from annotation.conversations.services.turns import Spoken, judge_turn, retry_turn, start_turn, stop_turn
+from annotation.judgements.services import AnswersRefusedError
+from annotation.participation.forms import answer_fields, one_time_key
+from annotation.participation.queries import current_url, frame
+
+View = Callable[..., HttpResponse]
+PAGE_METHODS = ["GET", "HEAD", "POST"]
+
+
+def in_talks(view: View) -> View:
+    """Hands the view who is where. Whoever is elsewhere is led there; what has moved on is explained, with a link."""
+
+    @wraps(view)
+    def inner(request: HttpRequest, pid: UUID, step: str, **kwargs: Any) -> HttpResponse:
+        try:
+            place = here(request, pid, step)
+            return view(request, place, **kwargs)
+        except ElsewhereError as elsewhere:
+            return redirect(current_url(elsewhere.participation))
+        except ConflictError as error:
+            link = reverse("conversations:talk", args=[pid, step])
+            return error_page(request, error.status, text=error.text, link=link)
+
+    return never_cache(require_http_methods(PAGE_METHODS)(inner))
+
+
+def takes_forms(view: View) -> View:
+    """`in_talks` for an address that only takes forms: whoever reloads it is led to the page."""
+
+    @wraps(view)
+    def inner(request: HttpRequest, place: Here, **kwargs: Any) -> HttpResponse:
+        return view(request, place, **kwargs) if request.method == "POST" else to_talk(place)
+
+    return in_talks(inner)
+
+
+@in_talks
+def talk(request: HttpRequest, place: Here) -> HttpResponse:
+    """Where the person is in the step: choosing a type, talking, or answering what comes after a talk."""
+    conversation = open_conversation(place.participation, place.step.name)
+    if conversation is None:
+        return shown(request, "types", place, types_page(place))
+    if not may_see(request, place, conversation):
+        return shown(request, "hidden", place, types_page(place) | {"conversation": conversation})
+    if "type" in request.GET and conversation.state == Conversation.State.OPEN and not conversation.turns.exists():
+        return shown(request, "types", place, types_page(place, conversation.type))
+    if conversation.state == Conversation.State.OPEN:
+        return shown(request, "talk", place, talk_page(place, conversation))
+    return shown(request, "after", place, after_page(place, conversation) or {})
+
+
+@takes_forms
+def start(request: HttpRequest, place: Here) -> HttpResponse:
+    """Begin a talk of the chosen type."""
+    kind = str(request.POST.get("type", ""))
+    try:
+        conversation = start_conversation(
+            participation=place.participation, step=place.step.name, kind=kind, now=timezone.now()
+        )
+    except TypeRefusedError as error:
+        return shown(request, "types", place, types_page(place, kind, error.text), status=422)
+    remember(request, conversation)
+    return to_talk(place)
+
+
+@takes_forms
+def message(request: HttpRequest, place: Here) -> HttpResponse:
+    """Say something; its answers begin."""
+    conversation = _open(request, place)
+    form = MessageForm(request.POST, place.step)
+    if form.error:
+        sent = {name: [str(value) for value in values] for name, values in request.POST.lists()}
+        context = talk_page(place, conversation, sent=sent, error=form.error)
+        return shown(request, "talk", place, context, status=422)
+    start_turn(
+        conversation_id=conversation.pk,
+        participation=place.participation,
+        spoken=Spoken(form.text, key_of(request), timings_of(form.timers)),
+        now=timezone.now(),
+    )
+    return answered(request, place)
+
+
+@takes_forms
+def judge(request: HttpRequest, place: Here, turn: UUID) -> HttpResponse:
+    """Say how good the answers are; the best one goes on."""
+    asked = turn_of(place.participation, turn)
+    conversation = visible(request, place, asked.conversation if asked else None)
+    try:
+        judge_turn(
+            turn_id=turn,
+            participation=place.participation,
+            key=key_of(request),
+            fields=_fields(request),
+            timings=timings_of(read_timers(str(request.POST.get("timers", "")))),
+            shown=read_shown(str(request.POST.get("shown", ""))),
+            now=timezone.now(),
+        )
+    except AnswersRefusedError as error:
+        error.form.fields = {**error.form.fields, "key": [key_of(request)]}
+        context = talk_page(place, conversation, form=error.form)
+        return shown(request, "talk", place, context, status=422)
+    return answered(request, place)
+
+
+@takes_forms
+def stop(request: HttpRequest, place: Here, turn: UUID) -> HttpResponse:
+    """Stop answers that are being written."""
+    _open(request, place)
+    stop_turn(turn_id=turn, participation=place.participation, now=timezone.now())
+    return answered(request, place)
+
+
+@takes_forms
+def retry(request: HttpRequest, place: Here, turn: UUID) -> HttpResponse:
+    """Ask again what led to nothing."""
+    _open(request, place)
+    retry_turn(turn_id=turn, participation=place.participation, key=key_of(request), now=timezone.now())
+    return answered(request, place)
+
+
+@takes_forms
+def finish(request: HttpRequest, place: Here) -> HttpResponse:
+    """End the talk; the questions after it come."""
+    conversation = _open(request, place)
+    finish_conversation(conversation_id=conversation.pk, participation=place.participation, now=timezone.now())
+    return to_talk(place)
+
+
+@takes_forms
+def leave(request: HttpRequest, place: Here) -> HttpResponse:
+    """Give up a talk that this session may not see, so that another can be begun in its place."""
+    conversation = open_conversation(place.participation, place.step.name)
+    if conversation is not None:
+        abandon_conversation(conversation_id=conversation.pk, participation=place.participation, now=timezone.now())
+    return to_talk(place)
+
+
+# ---- parts of the above ----------------------------------------------------------------------------------------------
+def shown(request: HttpRequest, page: str, place: Here, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """A page of the step in its frame."""
+    template = f"conversations/{page}.html"
+    return render(request, template, frame(place.participation) | context, status=status)
+
+
+def to_talk(place: Here) -> HttpResponse:
+    return redirect("conversations:talk", place.participation.pk, place.step.name)
+
+
+def answered(request: HttpRequest, place: Here) -> HttpResponse:
+    """The talk as it is now: for the page's script at once, so that it can put the new part in its place; else by a
+    redirect, so that a reload sends nothing again."""
+    conversation = open_conversation(place.participation, place.step.name)
+    if "X-PV-Form" not in request.headers or conversation is None:
+        return to_talk(place)
+    return shown(request, "talk", place, talk_page(place, conversation))
+
+
+def visible(request: HttpRequest, place: Here, conversation: Conversation | None) -> Conversation:
+    """The talk, if there is one and this session may see it; else it does not exist."""
+    if conversation is None or not may_see(request, place, conversation):
+        raise NotFoundError("There is no such conversation here.")
+    return conversation
+
+
+def _open(request: HttpRequest, place: Here) -> Conversation:
+    conversation = open_conversation(place.participation, place.step.name)
+    if conversation is None:
+        raise ConflictError("This conversation is finished.")
+    return visible(request, place, conversation)
+
+
+def key_of(request: HttpRequest) -> str:
+    """The form's one-time key."""
+    key = one_time_key(request.POST)
+    if not key:
+        raise DomainError("The form is not complete. Go back and try again.")
+    return key
+
+
+def _fields(request: HttpRequest) -> dict[str, list[str]]:
+    return {name: values for name, values in answer_fields(request.POST).items() if name != "shown"}
