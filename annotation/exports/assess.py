@@ -145,6 +145,15 @@ def _moderate(
     return answered
 
 
+def assessors() -> dict[str, str | None]:
+    """What new texts are assessed with now; each assessment names its own."""
+    return {
+        "language": library("py3langid"),
+        "personal_data": library("datafog"),
+        "moderation": settings.MODERATION_URL or None,
+    }
+
+
 def library(name: str) -> str:
     return f"{name} {version(name)}"
 

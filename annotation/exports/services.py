@@ -18,7 +18,7 @@ from django.db.models import F
 from annotation.accounts.models import User
 from annotation.accounts.services import record_audit
 from annotation.common.errors import DomainError
-from annotation.exports.assess import assess_texts, configured_moderation
+from annotation.exports.assess import assess_texts, assessors, configured_moderation
 from annotation.exports.layouts import layout_named
 from annotation.exports.models import ExportRun, ExportSchedule, ReleasedPerson
 from annotation.exports.queries import (
@@ -208,7 +208,11 @@ def _build(run: ExportRun, folder: Path, lease: Lease) -> Release:
     while True:
         reading = Reading(run.study, run.cut_off, run.rehearsal, run.options)
         assess_texts(layout.texts(reading), now=lease.now(), moderation=configured_moderation(), beat=lease.beat)
-        facts = {"release": str(run.pk), "withdrawn": tombstones(run.study, rehearsal=run.rehearsal)}
+        facts = {
+            "release": str(run.pk),
+            "withdrawn": tombstones(run.study, rehearsal=run.rehearsal),
+            "assessed_with": assessors(),
+        }
         release = build_release(
             folder, layout=layout, reading=reading, writers=run.writers, facts=facts, beat=lease.beat
         )

@@ -102,6 +102,7 @@ def test_a_release_has_a_manifest_with_the_counts_and_hashes_of_its_files(study:
     assert run.manifest["versions"][0]["sha256"] == study.current.sha256
     assert (run.manifest["people"], run.manifest["cut_off"]) == (2, CUT_OFF.isoformat())
     assert run.manifest["software"] == "plurivox 0.1.0"
+    assert run.manifest["assessed_with"]["moderation"] is None
 
 
 def test_every_text_is_counted_as_assessed_or_not(study: Study) -> None:
