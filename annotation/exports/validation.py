@@ -7,7 +7,7 @@ from pathlib import Path
 
 from annotation.common.errors import DomainError
 from annotation.exports.layouts.base import Layout, Problem, Table
-from annotation.exports.layouts.fields import Record, problems
+from annotation.exports.layouts.fields import Record, problems, without_absent
 from annotation.exports.reading import Reading
 from annotation.exports.writers import writer_named
 
@@ -82,10 +82,14 @@ def _file_problems(written: WrittenFolder, table: str, writer: str, count: int) 
             read += 1
             for text in problems(written.by_name[table].fields, record):
                 yield Problem(file, line, text)
-            if writer != first and other is not None and record != other[1]:
+            if writer != first and not _same(written.by_name[table], record, other[1]):
                 yield Problem(file, line, f"differs from {written.file(table)}")
     except ValueError as error:
         yield Problem(file, 0, str(error))
         return
     if read != count:
         yield Problem(file, 0, f"{read} rows were read back and {count} were written")
+
+
+def _same(table: Table, record: Record, other: Record | None) -> bool:
+    return other is not None and without_absent(table.fields, record) == without_absent(table.fields, other)

@@ -122,11 +122,12 @@ def _json_type(field: Field) -> dict[str, Any]:
 
 
 def without_absent(fields: tuple[Field, ...], record: Mapping[str, Any]) -> Record:
-    """A record as a columnar file gives it back (absent keys are null there), with the absent keys taken out."""
+    """The record without optional keys that are absent or null: a columnar file cannot tell the two apart, so this is
+    what it gives back, and what two formats are compared by."""
     return {
         field.name: _given(field, record[field.name])
         for field in fields
-        if not (field.optional and record[field.name] is None)
+        if not (field.optional and record.get(field.name) is None)
     }
 
 

@@ -78,6 +78,22 @@ def test_parquet_gives_back_what_the_lines_say(study: Study, export: Export) -> 
     assert [record for _, record in written.rows("wide", "parquet")] == [row for _, row in written.rows("wide", "csv")]
 
 
+def test_models_without_published_facts_go_out_in_every_format_and_come_in_again(db: None, export: Export) -> None:
+    study = prism_rows.prism_study()
+    assert study.current is not None
+    document = study.current.document
+    for entry in document["models"]["pool"]:
+        entry["card"] = {}
+    prism_rows.publish(study, document)
+    prism_rows.person(study, talks=("unguided",))
+    first = export("first", writers="jsonl,parquet,csv")
+
+    import_release(folder=first, slug="again", now=NOW)
+
+    assert {row["model_provider"] for row in records(first, "utterances")} == {None}
+    assert bytes_of(export("second", "again", at=NOW)) == bytes_of(first)
+
+
 def test_an_import_leaves_the_very_rows_that_taking_part_leaves(study: Study, export: Export) -> None:
     folder = export("first")
 

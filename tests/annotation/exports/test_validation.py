@@ -238,6 +238,20 @@ def test_a_file_that_lost_rows_after_it_was_written_is_refused(study: Study, exp
     assert refusal(study, folder, counts) == ["models.jsonl: 4 rows were read back and 5 were written"]
 
 
+def test_a_parquet_file_that_says_something_else_is_refused(study: Study, export: Export) -> None:
+    folder = export("out", writers="jsonl,parquet")
+    counts = {table: len(records(folder, table)) for table in TABLES} | {"wide": 2}
+    reading, layout = Reading(study, prism_rows.CUT_OFF), layout_named("prism")
+    written = written_folder(folder, layout.tables(reading), ("jsonl", "parquet"))
+    refuse_broken(layout, reading, written, counts)
+
+    rewrite(folder, "utterances", at(3, "model_response", "Another."))
+
+    with pytest.raises(ReleaseRefusedError) as refused:
+        refuse_broken(layout, reading, written, counts)
+    assert refused.value.text == "utterances.parquet:4: differs from utterances.jsonl"
+
+
 def test_identical_texts_may_both_be_chosen_in_imported_data_only(study: Study, export: Export) -> None:
     folder = export("out")
     for table, rows_of in (("conversations", lambda rows: rows[0]["conversation_history"]), ("utterances", list)):
