@@ -52,7 +52,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "annotation.common.middleware.request_ids",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "annotation.common.static_files.static_files",
     "csp.middleware.CSPMiddleware",
     "annotation.common.middleware.admin_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -49,7 +49,8 @@ class LiveSite:
 
 @pytest.fixture(scope="session")
 def _web(django_db_setup: None) -> Iterator[str]:
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    for name in ("uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     server = WebServer()
     yield server.start()
     server.stop()

@@ -7,10 +7,9 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule
 
 from annotation.common.errors import DomainError
-from annotation.common.schedule_words import ALLOWED
 from annotation.exports.layouts import LAYOUTS
 from annotation.exports.models import ExportRun, ExportSchedule
-from annotation.exports.schedule import next_time, schedule_from_words
+from annotation.exports.schedule import ALLOWED, next_time, schedule_from_words
 from annotation.exports.services import DEFAULT_WRITERS
 from annotation.exports.writers import WRITERS
 from annotation.studies.models import Study

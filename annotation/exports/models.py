@@ -18,17 +18,11 @@ class ExportSchedule(models.Model):
     crontab = models.ForeignKey("django_celery_beat.CrontabSchedule", on_delete=models.PROTECT)
     rehearsal = models.BooleanField(default=False)
     enabled = models.BooleanField(default=True)
-    declared = models.BooleanField(default=False, editable=False, help_text="Made from the study's document.")
     next_due_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
 
     class Meta:
         ordering = ["study", "layout", "pk"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["study", "layout"], condition=models.Q(declared=True), name="one_declared_schedule_per_layout"
-            )
-        ]
 
     def __str__(self) -> str:
         return f"{self.layout} of {self.study}"

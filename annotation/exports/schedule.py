@@ -1,23 +1,51 @@
 """When exports run: words to a crontab, and the next time of a crontab."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django_celery_beat.models import CrontabSchedule
 
 from annotation.common.errors import DomainError
-from annotation.common.schedule_words import ALLOWED, crontab_fields
 
+DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+WORDS = re.compile(
+    r"every (?P<what>hour|day|month|" + "|".join(DAYS) + r")(?: on day (?P<date>\d{1,2}))?"
+    r"(?: at (?P<hour>\d{1,2}):(?P<minute>\d{2}))?",
+    re.IGNORECASE,
+)
+ALLOWED = (
+    "every hour, every day at 02:00, every monday at 06:30, every month on day 1 at 03:00 (UTC, 24 hours, days 1 to 28)"
+)
 LONGEST_WAIT = timedelta(days=366 * 4 + 1)
 
 
 def schedule_from_words(words: str) -> CrontabSchedule:
     """The crontab that the words name, in UTC; `DomainError` says which words are understood."""
-    fields = crontab_fields(words)
+    found = WORDS.fullmatch(" ".join(words.split()))
+    fields = _fields(found) if found else None
     if fields is None:
         raise DomainError(f"“{words}” is not understood. Allowed are: {ALLOWED}.", field="schedule")
     # several rows may be equal; the first is as good as any
     return CrontabSchedule.objects.filter(**fields).first() or CrontabSchedule.objects.create(**fields)
+
+
+def _fields(found: re.Match[str]) -> dict[str, str] | None:
+    what, date = found["what"].lower(), found["date"]
+    hour, minute = int(found["hour"] or 0), int(found["minute"] or 0)
+    timed, monthly = found["hour"] is not None, what == "month"
+    if hour > 23 or minute > 59 or (date is not None) != monthly or (date and not 1 <= int(date) <= 28):
+        return None
+    if timed == (what == "hour"):
+        return None
+    return {
+        "minute": str(minute),
+        "hour": "*" if what == "hour" else str(hour),
+        "day_of_week": str(DAYS.index(what)) if what in DAYS else "*",
+        "day_of_month": str(int(date)) if date else "*",
+        "month_of_year": "*",
+        "timezone": "UTC",
+    }
 
 
 def next_time(crontab: CrontabSchedule, after: datetime) -> datetime:

@@ -19,7 +19,6 @@ from annotation.accounts.models import User
 from annotation.accounts.services import record_audit
 from annotation.common.errors import DomainError
 from annotation.exports.assess import assess_texts, assessors, configured_moderation
-from annotation.exports.declared import adopt_declared
 from annotation.exports.layouts import layout_named
 from annotation.exports.models import ExportRun, ExportSchedule, ReleasedPerson
 from annotation.exports.queries import (
@@ -97,7 +96,6 @@ def _enqueue(run_id: UUID) -> None:
 def start_due(*, now: datetime) -> list[ExportRun]:
     """Start every schedule whose time has come, once, with any number of sweeps at the same time; hand runs that lost
     their message or their worker to a worker again."""
-    adopt_declared(now=now)
     for schedule in schedules_without_time():
         set_next_time(schedule=schedule, now=now)
     started = [run for schedule in due_schedules(now) if (run := _start(schedule, now)) is not None]

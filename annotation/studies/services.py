@@ -69,7 +69,6 @@ def publish(
         problems = served_model_problems(document)
         if problems:
             raise DocumentError(problems)
-        document = with_catalogue_cards(document)
         current, canonical = study.current, document.canonical()
         if current is not None and current.sha256 == document.sha256():
             return current
@@ -143,16 +142,6 @@ def served_model_problems(document: StudyDocument) -> list[tuple[str, str]]:
             hint = nearest(entry.served_name, allowed) or "; no model is served yet"
             problems.append((f"models.pool.{number}.serve", f"{entry.served_name} {state}{hint}"))
     return problems
-
-
-def with_catalogue_cards(document: StudyDocument) -> StudyDocument:
-    """The document with the catalogue's published facts on every pool entry that brings none of its own: a version
-    says itself what its models were."""
-    if document.models is None:
-        return document
-    cards = dict(ServedModel.objects.values_list("name", "card"))
-    pool = [entry.model_copy(update={"card": entry.card or cards[entry.served_name]}) for entry in document.models.pool]
-    return document.model_copy(update={"models": document.models.model_copy(update={"pool": tuple(pool)})})
 
 
 def with_models_served(tree: dict[str, Any], served: list[str]) -> dict[str, Any]:

@@ -72,17 +72,3 @@ def study(document: dict[str, Any] | None = None, *, state: str = Study.State.OP
     )
     made.save()
     return made
-
-
-def republished(made: Study, document: dict[str, Any]) -> Study:
-    """The study with `document` published as its next version."""
-    parsed = StudyDocument.model_validate(document)
-    made.current = StudyVersion.objects.create(
-        study=made,
-        number=made.versions.count() + 1,
-        document=parsed.canonical(),
-        sha256=parsed.sha256(),
-        published_at=timezone.now(),
-    )
-    made.save()
-    return made

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 import pycountry
 from pydantic import AfterValidator, Field, model_validator
 
-from annotation.common.schedule_words import ALLOWED, crontab_fields
 from annotation.studies.document.checks import problems_in
 from annotation.studies.document.models import ModelRules
 from annotation.studies.document.protocols import Protocol
@@ -24,12 +23,6 @@ def _currency(code: str) -> str:
     if code and pycountry.currencies.get(alpha_3=code) is None:
         raise ValueError(f"{code} is no currency; write its ISO code, such as GBP, EUR or USD")
     return code
-
-
-def _schedule(words: str) -> str:
-    if words and crontab_fields(words) is None:
-        raise ValueError(f"{words} is not understood; allowed are {ALLOWED}")
-    return words
 
 
 class Statement(Strict):
@@ -87,17 +80,19 @@ class Payment(Strict):
     note: Text | None = None
 
 
+class Release(Strict):
+    """Release control of exports: small cells of these questions are looked at."""
+
+    k: int = Field(default=5, ge=1)
+    quasi_identifiers: tuple[str, ...] = ()
+
+
 class ExportDeclaration(Strict):
     """Which layouts go out, and when ('every day at 02:00')."""
 
     layouts: tuple[str, ...] = ()
-    schedule: Annotated[str, AfterValidator(_schedule)] = ""
-
-    @model_validator(mode="after")
-    def _schedule_has_layouts(self) -> "ExportDeclaration":
-        if self.schedule and not self.layouts:
-            raise ValueError("schedule says when, and layouts do not say what; name a layout, e.g. prism")
-        return self
+    schedule: str = ""
+    release: Release = Release()
 
 
 class Retention(Strict):

@@ -228,16 +228,8 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ),
     (
         "export",
-        {"layouts": ["prism"], "schedule": "nightly"},
-        (
-            "export.schedule: nightly is not understood; allowed are every hour, every day at 02:00, "
-            "every monday at 06:30, every month on day 1 at 03:00 (UTC, 24 hours, days 1 to 28)"
-        ),
-    ),
-    (
-        "export",
-        {"schedule": "every day at 02:00"},
-        "export: schedule says when, and layouts do not say what; name a layout, e.g. prism",
+        {"release": {"quasi_identifiers": ["age"]}},
+        "export.release.quasi_identifiers: age is no question; allowed are ideas, often, score, use",
     ),
     ("retention", {"identity_days": "90 days"}, "retention.identity_days: 90 days is not a whole number"),
 ]

@@ -142,18 +142,6 @@ def test_entry_is_served_by_the_model_that_it_names() -> None:
 
 
 @pytest.mark.django_db
-def test_published_pool_says_itself_what_the_catalogue_says_of_its_models() -> None:
-    served("one", "two")
-    ServedModel.objects.filter(name="one").update(card={"model_family": "Tiny"})
-    version = publish(created(models={"pool": ["one", {"name": "two", "card": {"model_family": "Own"}}]}))
-    assert [entry["card"] for entry in version.document["models"]["pool"]] == [
-        {"model_family": "Tiny"},
-        {"model_family": "Own"},
-    ]
-    assert publish(version.study).pk == version.pk
-
-
-@pytest.mark.django_db
 def test_published_version_never_changes() -> None:
     served("one", "two")
     version = publish(created())
