@@ -142,6 +142,7 @@ def test_what_a_killed_supervisor_left_is_swept_away(supervisor: Watched, tmp_pa
 
 def test_a_process_that_only_has_the_number_is_left_alone(supervisor: Watched, tmp_path: Path) -> None:
     pid = supervisor.run("web", WAITS)
+    supervisor.wait_for_word("web")
     (tmp_path / "run" / "web.pid").write_text(f"{pid}\nanother command")
     assert Watched(tmp_path).sweep() == []
     assert not gone(pid)
