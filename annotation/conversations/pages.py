@@ -26,6 +26,8 @@ from annotation.studies.queries import document_of
 from annotation.studies.questions.base import Fields, first
 from annotation.studies.texts import in_language
 
+LONGEST_HEADING = 90
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -68,6 +70,9 @@ def types_page(place: Here, posted: str = "", error: str = "") -> dict[str, Any]
     """The choice of a type, with how many of each were finished."""
     language = place.participation.language
     counts = type_counts(place.participation, place.step)
+    intro = in_language(place.step.intro, language).strip()
+    # one short line of introduction is the page's heading itself
+    is_heading = 0 < len(intro) <= LONGEST_HEADING and "\n" not in intro
     return talk_head(place, None) | {
         "types": [
             {
@@ -82,7 +87,8 @@ def types_page(place: Here, posted: str = "", error: str = "") -> dict[str, Any]
             }
             for count in counts
         ],
-        "intro": in_language(place.step.intro, language),
+        "heading": intro if is_heading else "",
+        "intro": "" if is_heading else intro,
         "note": in_language(place.step.types_note, language),
         "errors": [("type", "", error)] if error else [],
         "type_error": error,

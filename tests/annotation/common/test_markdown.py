@@ -6,8 +6,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from pygments.styles import get_style_by_name
 
-from annotation.common.management.commands.write_code_css import code_css
+from annotation.common.management.commands.write_code_css import DARK, LIGHT, code_css
 from annotation.common.markdown import render_markdown
 
 HERE = Path(__file__).parent
@@ -129,6 +130,20 @@ def test_an_enormous_text_is_shown_as_it_is() -> None:
     assert render_markdown("<b>" * 20_000) == '<pre class="highlight" tabindex="0"><code>' + "&lt;b&gt;" * 20_000 + (
         "</code></pre>\n"
     )
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[index : index + 2], 16) / 255 for index in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize(("style", "ground"), [(LIGHT, "f6f4ef"), (DARK, "14171a")])
+def test_every_colour_of_code_can_be_read_on_its_ground(style: str, ground: str) -> None:
+    colours = {rules["color"] for _, rules in get_style_by_name(style) if rules["color"]}
+    for colour in colours:
+        light, dark = sorted((_luminance(ground), _luminance(colour)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, colour
 
 
 def test_the_style_sheet_of_code_is_the_one_that_the_command_writes() -> None:
