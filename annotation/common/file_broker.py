@@ -18,12 +18,12 @@ from kombu.utils.json import dumps
 class Channel(filesystem.Channel):
     """A channel whose files appear whole."""
 
-    def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
+    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:  # type: ignore[override]  # as its parent
         # the name begins with the time, because messages are taken in the order of their names
         name = f"{round(monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
-        _write_whole(Path(self.data_folder_out) / name, dumps(message))
+        _write_whole(Path(self.data_folder_out) / name, dumps(payload))
 
-    def _queue_bind(self, exchange: str, routing_key: str | None, pattern: str | None, queue: str) -> None:
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str | None, queue: str) -> None:
         table: Path = self._exchange_file(exchange)  # type: ignore[attr-defined]  # newer than the stubs
         if not table.exists():
             self.control_folder.mkdir(parents=True, exist_ok=True)
