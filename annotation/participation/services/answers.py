@@ -13,13 +13,14 @@ from annotation.participation.models import Draft, PageVisit, Participation, Pro
 from annotation.participation.pages import page_form, shows_nothing
 from annotation.participation.queries import stored_answers
 from annotation.participation.rules import page_is_open
-from annotation.participation.services.moving import complete_step
+from annotation.participation.services.moving import complete_step, end_participation
 from annotation.participation.services.seats import take_seats
 from annotation.participation.services.visits import new_visit
 from annotation.participation.steps import step_named
 from annotation.studies.document.steps import QuestionnaireStep
 from annotation.studies.forms import QuestionForm
 from annotation.studies.queries import document_of
+from annotation.studies.show_if import holds
 
 
 def submit_page(
@@ -33,7 +34,8 @@ def submit_page(
     now: datetime,
     keep_fields: bool,
 ) -> None:
-    """Append the answers of a valid form and the page's times, take seats, and move on past pages that show nothing.
+    """Append the answers of a valid form and the page's times, screen out, take seats, and move on past pages that show
+    nothing.
     The same key a second time does nothing; with other answers it is refused, and the first stay.
 
     `keep_fields` leaves what was sent where Back finds it, until the step is done."""
@@ -50,9 +52,15 @@ def submit_page(
             _add_answers(locked, step, form, now)
             _keep(locked, f"{step.name}/{page}", form.fields if keep_fields else None, now)
             answers = {name: form.answers[name, ""].stored() for name in step.pages[page].questions}
-            if take_seats(participation=locked, answers=answers, now=now):
+            if _is_screened_out(locked, step):
+                end_participation(participation=locked, state=Participation.State.SCREENED_OUT, now=now)
+            elif take_seats(participation=locked, answers=answers, now=now):
                 _move_on(locked, step, page + 1, now)
     participation.refresh_from_db(fields=["state", "step", "page", "ended_at", "last_seen_at", "quota_cells"])
+
+
+def _is_screened_out(participation: Participation, step: QuestionnaireStep) -> bool:
+    return step.screen_out is not None and holds(step.screen_out, stored_answers(participation))
 
 
 def save_draft(

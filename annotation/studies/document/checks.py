@@ -4,7 +4,7 @@ Each check yields (path, what is wrong and what is allowed)."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -28,7 +28,10 @@ Asked = tuple[str, str]
 
 def problems_in(document: StudyDocument) -> list[Problem]:
     """Every mistake that needs more than one part of the document."""
-    checks = (_names, _references, _question_names, _conditions, _protocols, _conversations, _quotas, _panel, _texts)
+    checks = (
+        *(_names, _references, _question_names, _conditions, _screening, _protocols, _conversations),
+        *(_quotas, _panel, _texts),
+    )
     return [problem for check in checks for problem in check(document)]
 
 
@@ -121,7 +124,7 @@ def _conditions(document: StudyDocument) -> Iterator[Problem]:
             if read not in document.questions:
                 yield f"questions.{name}.show_if", f"{read} is no question{_among(document.questions)}"
         if question.show_if:
-            yield from _impossible_tests(document, name)
+            yield from _impossible_tests(document, f"questions.{name}.show_if", question.show_if)
     before: set[str] = set()
     for form in asked_in_steps(document):
         for path, name in form:
@@ -132,14 +135,25 @@ def _conditions(document: StudyDocument) -> Iterator[Problem]:
             before.add(name)
 
 
-def _impossible_tests(document: StudyDocument, name: str) -> Iterator[Problem]:
-    for read, kind, wanted in tests(document.questions[name].show_if or {}):
+def _screening(document: StudyDocument) -> Iterator[Problem]:
+    for number, step in enumerate(document.steps):
+        if isinstance(step, QuestionnaireStep) and step.screen_out:
+            path = f"steps.{number}.screen_out"
+            asked = {name for page in step.pages for name in page.questions}
+            for read in names(step.screen_out):
+                if read not in asked:
+                    yield path, f"{read} is not asked in this step{_among(asked)}"
+            yield from _impossible_tests(document, path, step.screen_out)
+
+
+def _impossible_tests(document: StudyDocument, path: str, condition: Mapping[str, Any]) -> Iterator[Problem]:
+    for read, kind, wanted in tests(condition):
         asked = document.questions.get(read)
         values = wanted if kind == "in" else [wanted]
         if isinstance(asked, ChoiceQuestion) and kind in {"is", "in", "contains"}:
             for value in values:
                 if value not in asked.keys():  # noqa: SIM118 - a method of the question, not of a dict
-                    yield f"questions.{name}.show_if", f"{_said(value)} is no choice of {read}{_among(asked.keys())}"
+                    yield path, f"{_said(value)} is no choice of {read}{_among(asked.keys())}"
 
 
 def _said(value: Any) -> str:

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, create_model, model_validator
 
 from annotation.studies.problems import MistakeError
 from annotation.studies.questions.base import Strict
+from annotation.studies.show_if import Condition
 from annotation.studies.texts import Text
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,79}$")]
@@ -46,6 +47,9 @@ class QuestionnaireStep(Strict):
         min_length=1
     )
     back: bool = Field(default=True, description="Earlier pages of this step can be opened again.")
+    screen_out: Condition | None = Field(
+        default=None, description="For whom this holds after a page of this step, the study ends as screened out."
+    )
     minutes: float = Field(default=5, ge=0)
 
 

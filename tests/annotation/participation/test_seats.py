@@ -196,3 +196,20 @@ def at_once(call: Any, values: list[Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(values)) as pool:
         return list(pool.map(one, values))
+
+
+@pytest.mark.parametrize(
+    ("side", "place", "state"), [("right", "end/", "screened_out"), ("left", "questions/survey/2/", "active")]
+)
+def test_whom_the_study_is_not_for_is_screened_out_with_the_code_and_takes_no_seat(
+    side: str, place: str, state: str
+) -> None:
+    document = small(quotas=[{"name": "side", "by": "side", "cells": {"left": 1, "right": 1}}])
+    document["questions"]["side"] = {"kind": "single_choice", "text": "Which side?", "choices": ["left", "right"]}
+    document["steps"][1] |= {"pages": [["side"], ["about"]], "screen_out": {"side": "right"}}
+    person = participation(study(document), step=1)
+    went = answer(person, side=side)
+    person.refresh_from_db()
+    html = browser(person).get(f"/p/{person.pk}/", follow=True).content.decode()
+    assert (went, person.state, taken().get("right", 0)) == (place, state, 0)
+    assert ("C-OUT" in html) == (state == "screened_out")

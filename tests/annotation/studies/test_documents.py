@@ -69,6 +69,12 @@ MISTAKES: list[tuple[str, Any, str]] = [
         f"steps.0: consents is no kind; did you mean consent? Allowed are {STEPS}",
     ),
     ("steps.0.consent", "c-2", "steps.0.name: c-2 is no consent version; allowed are c-1"),
+    (
+        "steps.1.screen_out",
+        {"score": 3},
+        "steps.1.screen_out: score is not asked in this step; allowed are often, use",
+    ),
+    ("steps.1.screen_out", {"use": "Perhaps"}, "steps.1.screen_out: Perhaps is no choice of use; allowed are No, Yes"),
     ("steps.1.pages", [], "steps.1.pages: has 0 entries; at least 1 must be there"),
     (
         "steps.1.pages.0",
