@@ -29,7 +29,7 @@ Asked = tuple[str, str]
 def problems_in(document: StudyDocument) -> list[Problem]:
     """Every mistake that needs more than one part of the document."""
     checks = (
-        *(_names, _references, _question_names, _conditions, _screening, _protocols, _conversations),
+        *(_names, _references, _question_names, _conditions, _screening, _protocols, _blocks, _conversations),
         *(_quotas, _panel, _texts),
     )
     return [problem for check in checks for problem in check(document)]
@@ -174,6 +174,18 @@ def _protocols(document: StudyDocument) -> Iterator[Problem]:
 def _orders(question: AnyQuestion) -> bool:
     numeric = isinstance(question, Slider | Number | Likert)
     return numeric and question.required and not (question.na or question.prefer_not or question.show_if)
+
+
+def _blocks(document: StudyDocument) -> Iterator[Problem]:
+    """What people answer is stored under the name of a protocol or of a block, so no two may have the same."""
+    taken = set(document.protocols)
+    for number, step in enumerate(document.steps):
+        blocks = step.after if isinstance(step, ConversationsStep) else ()
+        for index, block in enumerate(blocks):
+            if block.name in taken:
+                text = f"{block.name} names a protocol or another step's block; what people answer is stored under it"
+                yield f"steps.{number}.after.{index}.name", text
+        taken |= {block.name for block in blocks}
 
 
 def _conversations(document: StudyDocument) -> Iterator[Problem]:

@@ -102,6 +102,11 @@ MISTAKES: list[tuple[str, Any, str]] = [
         "steps.2.opening.candidates.recipe: random is not allowed; allowed are distinct_models, same_model",
     ),
     ("steps.2.opening.protocol", "rank", "steps.2.opening.protocol: rank is no protocol; allowed are rate"),
+    (
+        "steps.2.after.0.name",
+        "rate",
+        "steps.2.after.0.name: rate names a protocol or another step's block; what people answer is stored under it",
+    ),
     ("steps.2.count", 2.5, "steps.2.count: 2.5 is not a whole number"),
     ("steps.2.enforce_types", True, "steps.2.enforce_types: needs an 'each' for every type, and their sum must be 1"),
     ("steps.2.reveal", "free", f"steps.2.reveal: is not a key here; allowed are {STEP_KEYS}"),
