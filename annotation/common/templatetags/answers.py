@@ -1,5 +1,7 @@
 """`{{ text|answer_html }}`: untrusted text as safe HTML."""
 
+import json
+
 from django import template
 from django.utils.safestring import SafeString
 
@@ -11,3 +13,9 @@ register = template.Library()
 @register.filter
 def answer_html(text: str) -> SafeString:
     return render_markdown(text)
+
+
+@register.filter
+def as_json(value: object) -> str:
+    """A stored value as indented JSON, for staff."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
