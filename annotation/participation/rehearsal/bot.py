@@ -52,7 +52,7 @@ class Journey:
 
 @dataclass
 class Bot:
-    """One bot. `keep_in` receives every page and event that it was sent, for blindness checks."""
+    """One bot. `keep_in` receives everything that it was sent, headers and redirects too, for blindness checks."""
 
     document: StudyDocument
     base_url: str
@@ -163,7 +163,7 @@ class Bot:
             again = read_page(str(response.url), response.text)
             if form.purpose not in again.forms:
                 break
-            self._keep(response.text, "html")
+            self._keep(response, response.text, "html")
             form = again.forms[form.purpose]
             values = {**self._filled(form), **{name: given for name, given in form.values.items() if any(given)}}
             response = self.client.post(form.action, data=values, headers={"Referer": form.action})
@@ -171,7 +171,7 @@ class Bot:
         raise RehearsalError(f"{form.purpose} at {form.action} was refused: {page.error or response.status_code}")
 
     def _read(self, response: httpx.Response) -> Page:
-        self._keep(response.text, "html")
+        self._keep(response, response.text, "html")
         if response.is_error:
             raise RehearsalError(f"{response.status_code} at {response.url}")
         parts = urlsplit(str(response.url)).path.split("/")
@@ -186,9 +186,16 @@ class Bot:
                 raise RehearsalError(f"{response.status_code} at {url}")
             lines.extend(response.iter_lines())
         self.journey.counts["streams"] += 1
-        self._keep("\n".join(lines), "events")
+        self._keep(response, "\n".join(lines), "events")
 
-    def _keep(self, text: str, suffix: str) -> None:
+    def _keep(self, response: httpx.Response, text: str, suffix: str) -> None:
+        """Write down one answer as it came: the heads of redirects on the way, its own head, its body."""
         self.pages_read += 1
         if self.keep_in:
-            (self.keep_in / f"bot-{self.number:03d}-{self.pages_read:04d}.{suffix}").write_text(text, encoding="utf-8")
+            heads = [f"{one.status_code} {one.url}\n{_head(one)}\n" for one in (*response.history, response)]
+            file = self.keep_in / f"bot-{self.number:03d}-{self.pages_read:04d}.{suffix}"
+            file.write_text("\n".join([*heads, text]), encoding="utf-8")
+
+
+def _head(response: httpx.Response) -> str:
+    return "".join(f"{name}: {value}\n" for name, value in response.headers.multi_items())
