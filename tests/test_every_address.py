@@ -1,0 +1,255 @@
+"""Every address of the site: who may open it, and that opening it creates nothing (I9). An address that is not in these
+tables fails the test, so whoever adds one decides here who may open it."""
+
+import re
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+
+from annotation.accounts.models import Identity
+from annotation.accounts.services import record_audit
+from annotation.conversations.queries import after_assignments, step_of
+from annotation.conversations.services.conversations import finish_conversation
+from annotation.participation.models import Participation
+from annotation.participation.return_tokens import return_token, token_sha256
+from tests.factories import talks
+from tests.factories.participations import browser, participation
+from tests.factories.staff import stranger_browser
+from tests.factories.studies import SMALL, study
+
+pytestmark = pytest.mark.django_db
+P = "p/<uuid:pid>/"
+T = f"{P}talk/<slug:step>/"
+TURN = f"{T}turn/<uuid:turn>/"
+
+# GET as: nobody in particular · the person whose page it is · somebody else in the same study · staff without rights.
+# POST as all of these but the owner, who is what the other tests are about.
+Statuses = tuple[tuple[int, ...], tuple[int, ...]]
+READ_ONLY = (405, 405, 405)
+OPEN = ((200, 200, 200, 200), READ_ONLY)
+# the owner is shown the page, or led to where they are now; to everybody else it does not exist
+SHOWN = ((404, 200, 404, 404), (404, 404, 404))
+SHOWN_ONLY = ((404, 200, 404, 404), READ_ONLY)
+LED = ((404, 302, 404, 404), (404, 404, 404))
+LED_ONLY = ((404, 302, 404, 404), READ_ONLY)
+SENT_ONLY = ((405, 405, 405, 405), (404, 404, 404))
+# staff sign in first; then rights decide
+REFUSED = ((302, 302, 302, 403), (302, 302, 403))
+HIDDEN = ((302, 302, 302, 404), (302, 302, 404))
+HIDDEN_ONLY = ((302, 302, 302, 404), READ_ONLY)
+ANY_STAFF = ((302, 302, 302, 200), (302, 302, 200))
+ANY_STAFF_ONLY = ((302, 302, 302, 200), (302, 302, 405))
+FORWARDED = ((302, 302, 302, 302), (302, 302, 302))
+
+ADDRESSES: dict[str, Statuses] = {
+    "": OPEN,
+    "healthz": OPEN,
+    # neither worker nor models are there in this test
+    "readyz": ((503, 503, 503, 503), READ_ONLY),
+    "csrf/": OPEN,
+    "s/<slug:slug>/": OPEN,
+    # without a form's key nobody comes in
+    "s/<slug:slug>/start/": ((405, 405, 405, 405), (400, 400, 400)),
+    # who has the personal link is the person
+    "p/return/<str:token>/": ((200, 200, 200, 200), (302, 302, 302)),
+    P: LED_ONLY,
+    f"{P}leave/": SHOWN_ONLY,
+    f"{P}draft/": SENT_ONLY,
+    f"{P}consent/<slug:step>/": LED,
+    f"{P}decline/": SHOWN,
+    f"{P}questions/<slug:step>/<int:number>/": LED,
+    f"{P}text/<slug:step>/": LED,
+    f"{P}end/": LED_ONLY,
+    f"{P}reopen/": SENT_ONLY,
+    f"{P}my-data/": SHOWN_ONLY,
+    f"{P}my-data/download/": SHOWN_ONLY,
+    f"{P}withdraw/": SHOWN,
+    T: SHOWN,
+    **{f"{T}{name}/": LED for name in ("start", "message", "finish", "leave")},
+    **{f"{TURN}{name}/": LED for name in ("judge", "stop", "retry")},
+    f"{TURN}events/": SHOWN_ONLY,
+    f"{T}after/<uuid:block>/": LED,
+    "studies/preview/<slug:slug>/": HIDDEN_ONLY,
+    "studies/preview/<slug:slug>/<str:step>/<int:page>/": HIDDEN_ONLY,
+    "admin/": ANY_STAFF,
+    "admin/search/": ANY_STAFF,
+    "admin/login/": ((200, 200, 200, 302), (200, 200, 200)),
+    "admin/logout/": ((302, 302, 302, 405), (302, 302, 200)),
+    "admin/password_change/": ANY_STAFF,
+    "admin/password_change/done/": ANY_STAFF_ONLY,
+    "admin/autocomplete/": ((302, 302, 302, 403), (302, 302, 405)),
+    "admin/jsi18n/": ANY_STAFF_ONLY,
+    "admin/r/<path:content_type_id>/<path:object_id>/": HIDDEN,
+    "admin/<app_label>/": HIDDEN,
+    "admin/<url>": HIDDEN,
+    "admin/accounts/user/<id>/password/": REFUSED,
+    "admin/studies/study/<path:object_id>/running/": REFUSED,
+    "admin/studies/study/<path:object_id>/run/": REFUSED,
+    "admin/exports/exportrun/<uuid:pk>/files/<str:name>": HIDDEN,
+}
+# the admin's usual pages of these tables; it refuses whoever has no rights to them
+OBJECT = "<path:object_id>/"
+ADMIN_PAGES = {"": REFUSED, "add/": REFUSED, OBJECT: FORWARDED} | {
+    f"{OBJECT}{page}/": REFUSED for page in ("history", "delete", "change")
+}
+ADMIN_TABLES = (
+    "catalog/servedmodel",
+    "catalog/modelrevision",
+    "django_celery_beat/periodictask",
+    "django_celery_beat/crontabschedule",
+    "accounts/user",
+    "auth/group",
+    "accounts/annotator",
+    "accounts/identity",
+    "accounts/auditentry",
+    "studies/study",
+    "studies/studyversion",
+    "items/item",
+    "items/candidate",
+    "items/generation",
+    "participation/participation",
+    "participation/quotacell",
+    "participation/withdrawal",
+    "assignments/assignment",
+    "assignments/presentation",
+    "judgements/judgement",
+    "conversations/conversation",
+    "exports/exportschedule",
+    "exports/exportrun",
+    "exports/textassessment",
+)
+# the transcript says no more than that it is not there
+OWN_ADMIN_PAGES = {f"admin/conversations/conversation/{OBJECT}change/": HIDDEN}
+ALLOWED: dict[str, Statuses] = {
+    **ADDRESSES,
+    **{f"admin/{table}/{page}": statuses for table in ADMIN_TABLES for page, statuses in ADMIN_PAGES.items()},
+    **OWN_ADMIN_PAGES,
+}
+READERS = ("anonymous", "owner", "other", "staff")
+MISSING = "999999"
+WRITERS = ("anonymous", "other", "staff")
+
+
+def addresses(resolver: URLResolver | None = None, before: str = "") -> Iterator[str]:
+    """Every pattern of the URLconf, as it is written there."""
+    for one in (resolver or get_resolver()).url_patterns:
+        whole = before + re.sub(r"\^?\(\?P(<\w+>).*\)(/?)\$$", r"\1\2", str(one.pattern))
+        if isinstance(one, URLPattern):
+            yield whole
+        else:
+            yield from addresses(one, whole)
+
+
+class World:
+    """Somebody between a talk and its questions, the browsers of four people, and what fills in the variable parts of
+    addresses."""
+
+    def __init__(self) -> None:
+        talks.served()
+        chats, debrief = talks.document()["steps"]
+        before = [{"consent": "c1"}, {"questionnaire": "survey", "pages": [["feedback"]]}]
+        note = {"debrief": {"name": "note", "text": "Half of it is done."}}
+        made = study(talks.document(consent=SMALL["consent"], steps=[*before, chats, note, debrief]))
+        owner = participation(made, step=2)
+        talk = talks.conversation(owner)
+        turn = talks.answered(talk)
+        talks.judged(turn)
+        talks.judged(talks.answered(talk))
+        finish_conversation(conversation_id=talk.pk, participation=owner, now=timezone.now())
+        block = after_assignments(talk, step_of(talk.version, "chats"))[0]
+        token = return_token(owner.pk)
+        Participation.objects.filter(pk=owner.pk).update(return_token_sha256=token_sha256(token))
+        Identity.objects.create(annotator=owner.annotator, provider="prolific", external_id="anna")
+        record_audit(actor="test", action="test", subject="test", now=timezone.now())
+        Group.objects.create(name="nobody")
+        self.browsers = {
+            "anonymous": Client(),
+            "owner": browser(owner),
+            "other": browser(participation(made, step=2)),
+            "staff": stranger_browser(),
+        }
+        self.parts = {
+            "<slug:slug>": "talk",
+            "<uuid:pid>": str(owner.pk),
+            "<uuid:turn>": str(turn.pk),
+            "<uuid:block>": str(block.pk),
+            "<str:token>": token,
+            "<int:number>": "1",
+            "<int:page>": "1",
+            "<uuid:pk>": str(uuid.uuid4()),
+            "<str:name>": "survey.jsonl",
+            "<path:content_type_id>": "1",
+            "<id>": "1",
+            "<app_label>": "studies",
+            "<url>": "nothing/of/this/",
+            "consent/<slug:step>": "consent/c1",
+            "questions/<slug:step>": "questions/survey",
+            "text/<slug:step>": "text/note",
+            "<slug:step>": "chats",
+            "<str:step>": "chats",
+        }
+
+    def url(self, address: str) -> str:
+        filled = "/" + address.replace("<path:object_id>", self._object(address))
+        for part, value in self.parts.items():
+            filled = filled.replace(part, value)
+        return filled
+
+    def _object(self, address: str) -> str:
+        found = re.match(r"admin/(\w+)/(\w+)/<path", address)
+        first = apps.get_model(found[1], found[2])._default_manager.first() if found else None
+        return str(first.pk) if first is not None else MISSING
+
+    def get(self, address: str) -> tuple[int, ...]:
+        return tuple(self.browsers[who].get(self.url(address)).status_code for who in READERS)
+
+    def post(self, address: str) -> tuple[int, ...]:
+        return tuple(self.browsers[who].post(self.url(address)).status_code for who in WRITERS)
+
+
+def rows() -> dict[str, int]:
+    return {model._meta.label: model._default_manager.count() for model in apps.get_models(include_auto_created=True)}
+
+
+def test_every_address_is_in_the_tables_and_the_tables_name_no_other() -> None:
+    assert sorted(set(addresses())) == sorted(ALLOWED)
+
+
+def test_opening_any_page_shows_each_person_what_is_theirs_and_creates_nothing() -> None:
+    world = World()
+    before = rows()
+    assert min(before[label] for label in ("judgements.Judgement", "items.Generation", "accounts.Identity")) > 0
+    found = {address: world.get(address) for address in ALLOWED}
+    assert {one: (found[one], ALLOWED[one][0]) for one in ALLOWED if found[one] != expected(world, one, 0)} == {}
+    assert rows() == before
+
+
+def test_nobody_but_the_owner_can_send_anything_to_a_page() -> None:
+    world = World()
+    before = rows()
+    # these change who a browser is, so they come last
+    order = sorted(ALLOWED, key=lambda address: ("p/return/" in address, address == "admin/logout/"))
+    found = {address: world.post(address) for address in order}
+    assert {one: (found[one], ALLOWED[one][1]) for one in order if found[one] != expected(world, one, 1)} == {}
+    kept = {label: count for label, count in rows().items() if label != "sessions.Session"}
+    assert kept == {label: before[label] for label in kept}
+
+
+def expected(world: World, address: str, which: int) -> tuple[int, ...]:
+    """The history of what is not there leads back to the list."""
+    statuses = ALLOWED[address][which]
+    missing = address.endswith("/history/") and MISSING in world.url(address)
+    return (*statuses[:-1], 302) if missing and statuses[-1] == 403 else statuses
+
+
+def test_staff_without_rights_find_nothing_by_searching() -> None:
+    world = World()
+    for term in ("anna", "talk", "m-one"):
+        html = world.browsers["staff"].get("/admin/search/", {"s": term}).content.decode()
+        assert "/change/" not in html
