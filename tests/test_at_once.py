@@ -1,0 +1,192 @@
+"""Several people, or one person twice, at the same moment: over HTTP, against web processes that share nothing but the
+database."""
+
+import itertools
+import os
+import re
+import signal
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from threading import Barrier
+from typing import Any
+
+import httpx
+import pytest
+
+from annotation.conversations.models import Turn
+from annotation.items.models import Candidate
+from annotation.judgements.models import Judgement
+from annotation.participation.models import Participation, QuotaCell
+from tests.factories import studies, talks
+from tests.factories.participations import participation
+from tests.factories.streams import held_by
+from tests.live import ROOT, wait_until, worker_environment
+from tests.servers import a_free_port
+
+PROCESSES = 2
+POSTS = 6
+Form = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def _sites(django_db_setup: None) -> Iterator[list[str]]:
+    """Web processes as in production, each on a port of its own, all on the test's database."""
+    # what would be generated is no part of these tests, so nothing is sent to a worker
+    environment = worker_environment() | {"CELERY_BROKER_URL": "memory://"}
+    ports = [a_free_port() for _ in range(PROCESSES)]
+    command = [sys.executable, "-m", "uvicorn", "annotation.asgi:application", "--log-level", "warning", "--port"]
+    processes = [
+        subprocess.Popen([*command, str(port)], cwd=ROOT, env=environment, start_new_session=True) for port in ports
+    ]
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    try:
+        for url, process in zip(urls, processes, strict=True):
+            wait_until("a web process answers", lambda url=url, process=process: answers(url, process), seconds=60)
+        yield urls
+    finally:
+        for process in processes:
+            os.killpg(process.pid, signal.SIGTERM)
+        for process in processes:
+            process.wait(timeout=20)
+
+
+def answers(url: str, process: "subprocess.Popen[bytes]") -> bool:
+    assert process.poll() is None, "a web process ended"
+    try:
+        return httpx.get(f"{url}/healthz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def sites(transactional_db: None, _sites: list[str]) -> list[str]:
+    return _sites
+
+
+def at_once(
+    sites: Sequence[str], people: Sequence[Participation | None], paths: Sequence[str], forms: Sequence[Form]
+) -> list[httpx.Response]:
+    """Everybody sends a form at the same moment, from a browser of their own; the sites take turns."""
+    together = Barrier(len(people))
+
+    def one(client: httpx.Client, path: str, form: Form) -> httpx.Response:
+        together.wait()
+        return client.post(path, data=form)
+
+    with ExitStack() as stack, ThreadPoolExecutor(len(people)) as pool:
+        clients = [
+            stack.enter_context(closing(browser(site, person)))
+            for site, person in zip(itertools.cycle(sites), people, strict=False)
+        ]
+        return list(pool.map(one, clients, paths, forms))
+
+
+def browser(site: str, person: Participation | None) -> httpx.Client:
+    """A browser that holds the participation and the token of a form. It asks like the page's own script, so that a
+    judgement is answered with the page that follows."""
+    client = httpx.Client(base_url=site, cookies=held_by(person) if person else {}, timeout=60)
+    client.headers["X-CSRFToken"] = client.get("/csrf/").json()["token"]
+    client.headers["X-PV-Form"] = "1"
+    return client
+
+
+def key() -> str:
+    return uuid.uuid4().hex
+
+
+def receipts(response: httpx.Response) -> list[str]:
+    """What the page that follows says is saved."""
+    return re.findall(r'data-receipt="(\w+)"', response.text)
+
+
+# -- judgements --------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def ready(sites: list[str]) -> Turn:
+    """A turn whose three answers wait to be judged."""
+    talks.served()
+    return talks.answered(talks.conversation(talks.talker()))
+
+
+def judge(sites: list[str], turn: Turn, forms: Sequence[Form]) -> list[httpx.Response]:
+    person = turn.conversation.participation
+    path = f"/p/{person.pk}/talk/chats/turn/{turn.pk}/judge/"
+    return at_once(sites, [person] * len(forms), [path] * len(forms), forms)
+
+
+def test_the_same_judgement_posted_to_two_processes_at_once_is_one_with_one_receipt(
+    sites: list[str], ready: Turn
+) -> None:
+    form = {"key": key()} | {name: value[0] for name, value in talks.scores(ready, [90, 20, 10]).items()}
+    both = judge(sites, ready, [form | {"timers": '{"submit_ms": 5}'}, form] * 3)
+    judgement = Judgement.objects.get()
+    assert {(one.status_code, tuple(receipts(one))) for one in both} == {(200, (judgement.receipt,))}
+    ready.refresh_from_db()
+    assert (ready.state, ready.chosen_id) == ("judged", judgement.chosen_id)
+
+
+def test_of_two_bodies_under_one_key_the_first_stays_and_the_other_is_refused(sites: list[str], ready: Turn) -> None:
+    same = key()
+    forms = [
+        {"key": same} | {name: value[0] for name, value in talks.scores(ready, values).items()}
+        for values in ([90, 20, 10], [10, 20, 90])
+    ]
+    codes = [one.status_code for one in judge(sites, ready, forms)]
+    judgement = Judgement.objects.get()
+    first = codes.index(200)
+    assert sorted(codes) == [200, 409]
+    slots = ready.assignment.presentation.slots()
+    assert judgement.answers["score"][slots["A"]]["value"] == int(forms[first]["A-score"])
+    later = judge(sites, ready, [forms[1 - first], forms[first]])
+    assert [(one.status_code, receipts(one)) for one in later] == [(409, []), (200, [judgement.receipt])]
+    assert Judgement.objects.get().body_sha256 == judgement.body_sha256
+
+
+# -- messages ----------------------------------------------------------------------------------------------------------
+def test_the_same_message_sent_to_two_processes_at_once_opens_one_turn(sites: list[str]) -> None:
+    talks.served()
+    person = talks.talker()
+    talks.conversation(person)
+    path, form = f"/p/{person.pk}/talk/chats/message/", {"key": key(), "message": "Hello"}
+    sent = at_once(sites, [person] * POSTS, [path] * POSTS, [form] * POSTS)
+    assert {one.status_code for one in sent} == {200}
+    assert (Turn.objects.count(), Candidate.objects.count()) == (1, 3)
+
+
+def test_two_different_messages_at_once_are_one_turn_and_one_refusal(sites: list[str]) -> None:
+    talks.served()
+    person = talks.talker()
+    talks.conversation(person)
+    forms = [{"key": key(), "message": text} for text in ("Hello", "Hallo")]
+    sent = at_once(sites, [person] * 2, [f"/p/{person.pk}/talk/chats/message/"] * 2, forms)
+    assert (sorted(one.status_code for one in sent), Turn.objects.count()) == ([200, 409], 1)
+
+
+# -- coming in ---------------------------------------------------------------------------------------------------------
+def test_starts_with_one_panel_id_at_two_processes_are_one_participation(sites: list[str]) -> None:
+    studies.study()
+    forms = [{"key": key(), "PROLIFIC_PID": "anna"} for _ in range(POSTS)]
+    started = at_once(sites, [None] * POSTS, ["/s/small/start/"] * POSTS, forms)
+    person = Participation.objects.get()
+    assert {one.headers["X-PV-Location"] for one in started} == {f"/p/{person.pk}/consent/c1/"}
+
+
+def test_the_last_seats_of_a_cell_go_to_no_more_people_than_there_are_seats(sites: list[str]) -> None:
+    seats, wanting = 3, 10
+    document = studies.small(quotas=[{"name": "side", "by": "side", "cells": {"left": seats}}])
+    document["questions"]["side"] = {"kind": "single_choice", "text": "Which side?", "choices": ["left", "right"]}
+    document["steps"][1]["pages"] = [["side"], ["about"]]
+    made = studies.study(document)
+    people = [participation(made, step=1) for _ in range(wanting)]
+    paths = [f"/p/{person.pk}/questions/survey/1/" for person in people]
+    sent = at_once(sites, people, paths, [{"key": key(), "side": "left"} for _ in people])
+    places = Counter(one.headers["X-PV-Location"].split("/", 3)[3] for one in sent)
+    assert places == {"questions/survey/2/": seats, "end/": wanting - seats}
+    cell = QuotaCell.objects.get()
+    states = Counter(Participation.objects.values_list("state", flat=True))
+    assert (cell.taken, states) == (seats, {"active": seats, "full": wanting - seats})
+    assert Participation.objects.exclude(quota_cells=[]).count() == seats
