@@ -68,7 +68,7 @@ def test_a_network_that_is_lost_in_mid_stream_and_comes_back_costs_no_word(
     page: Page, context: BrowserContext, cable: Cable, person: Participation
 ) -> None:
     words = " ".join(f"word{number}" for number in range(60))
-    ServedModel.objects.update(options={"text": words, "pace": 12})
+    ServedModel.objects.update(options={"text": words, "pace": 8})
     talks.conversation(person)
     come_in(context, cable.url, person)
     page.goto(f"{cable.url}/p/{person.pk}/talk/chats/")

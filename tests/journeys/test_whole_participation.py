@@ -89,7 +89,7 @@ def stop_and_try_again(page: Page, looker: Looker) -> None:
     expect(page.get_by_role("heading", name="You stopped the answers")).to_be_visible()
     expect(page.get_by_label("Your message")).to_have_value("What should I cook tonight?")
     looker.look(page, "void turn")
-    serve(pace=2)
+    serve(pace=1.5)
     page.get_by_role("button", name="Try again").click()
 
 
