@@ -34,8 +34,6 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_celery_beat",
-    "django_htmx",
-    "template_partials",
     "csp",
     "models_serving.catalog",
     "annotation.common",
@@ -62,7 +60,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
     "annotation.common.middleware.form_redirects",
     "annotation.common.middleware.domain_errors",
 ]

@@ -1,12 +1,14 @@
 """Server-sent events of a turn as a browser gets them, for tests."""
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
+from django.db import connection
 from django.urls import reverse
 
 from annotation.conversations.live import TurnEvent
@@ -45,6 +47,9 @@ def read(lines: Iterator[str]) -> Iterator[tuple[str, Any, int]]:
 def watched(url: str, turn: Turn, **headers: str) -> list[tuple[str, Any, int]]:
     """The whole stream, until the server ends it."""
     cookies = held_by(turn.conversation.participation)
+    if threading.current_thread() is not threading.main_thread():
+        # a thread's own, which nobody else would close
+        connection.close()
     with httpx.stream("GET", address(url, turn), cookies=cookies, headers=headers, timeout=20) as response:
         assert response.headers["content-type"] == "text/event-stream"
         assert "content-encoding" not in response.headers

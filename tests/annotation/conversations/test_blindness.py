@@ -15,9 +15,10 @@ from tests.factories.streams import held_by, read
 def test_through_a_whole_talk_no_page_event_or_header_names_a_model(live_site: LiveSite) -> None:
     talks.served()
     person = talks.talker(step={"count": 1})
-    client = httpx.Client(base_url=live_site.url, cookies=held_by(person), follow_redirects=True, timeout=30)
-    talk = _Talk(client, f"/p/{person.pk}/talk/chats/")
-    talk.go_through()
+    site = {"base_url": live_site.url, "cookies": held_by(person), "follow_redirects": True, "timeout": 30}
+    with httpx.Client(**site) as client:
+        talk = _Talk(client, f"/p/{person.pk}/talk/chats/")
+        talk.go_through()
     person.refresh_from_db()
     assert person.state == Participation.State.COMPLETED
     assert {name for name, _ in talk.streams} >= {"token", "done", "ready"}
