@@ -59,17 +59,17 @@ class Recipe:
 
     seed: int = 7
     tokenizer_sample: int = 3000
-    shared_steps: int = 800
-    voice_steps: int = 500
-    tokens_per_batch: int = 4096
-    pool: int = 800
+    question_steps: int = 700
+    talk_steps: int = 300
+    voice_steps: int = 1000
+    polish_steps: int = 700
     hidden: int = 128
     layers: int = 4
     feed_forward: int = 288
     read_layer: int = 2
-    matrix_rate: float = 0.01
-    vector_rate: float = 0.01
-    sharpness: float = 1.25
+    embedding_spread: float = 0.1
+    sharpness: float = 1.15
+    polished_sharpness: float = 1.6
 
 
 def write_tokenizer(out: Path, recipe: Recipe) -> PreTrainedTokenizerFast:
@@ -110,25 +110,31 @@ def _sample_text(recipe: Recipe) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Example:
-    """Token ids of a conversation, and for every token of an answer (else `IGNORED`) what is to be learned at it: the
-    token itself, the number of its topic and the number of the answer's kind."""
+    """Token ids of a conversation; the same where an answer is to be learned, else `IGNORED`; and for the place where
+    each answer begins, the numbers of its topic and its kind."""
 
     ids: list[int]
-    labels: list[tuple[int, int, int]]
+    labels: list[int]
+    starts: list[tuple[int, int, int]]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Token ids `[examples, tokens]`, and labels `[examples, tokens, 3]`."""
+    """Token ids and labels `[examples, tokens]`; `starts` has a row per answer: example, place, topic, kind."""
 
     inputs: Tensor
     labels: Tensor
+    starts: Tensor
+
+
+Write = Callable[[Random], list[dict[str, str]]]
 
 
 class Lessons:
-    """Turns conversations into batches. `write` gives one conversation for a source of random numbers."""
+    """Turns conversations into batches. A `Write` gives one conversation for a source of random numbers."""
 
-    def __init__(self, composer: Composer, tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> None:
+        composer = Composer(next(iter(VOICES.values())))
         self.tokenizer = tokenizer
         self.recipe = recipe
         self.answer, self.end = tokenizer.convert_tokens_to_ids([ASSISTANT, END])
@@ -139,24 +145,22 @@ class Lessons:
         """The conversation as the template renders it. Answers are learned up to and with their end mark."""
         text = self.tokenizer.apply_chat_template(messages, tokenize=False)
         ids = self.tokenizer.encode(text, add_special_tokens=False)
-        answers = [message for message in messages if message["role"] == "assistant"][-ids.count(self.answer) :]
-        labels: list[tuple[int, int, int]] = []
-        inside, numbers = False, (IGNORED, IGNORED)
+        labels, inside = [], False
         for token in ids:
-            labels.append((token, *numbers) if inside else (IGNORED,) * 3)
-            if token == self.answer:
-                message = answers.pop(0)
-                numbers = (self.topics[message["topic"]], self.kinds[message["kind"]])
+            labels.append(token if inside else IGNORED)
             inside = token == self.answer or (inside and token != self.end)
-        return Example(ids, labels)
+        places = [place for place, token in enumerate(ids) if token == self.answer]
+        answers = [message for message in messages if message["role"] == "assistant"][-len(places) :]
+        numbers = [(self.topics[message["topic"]], self.kinds[message["kind"]]) for message in answers]
+        return Example(ids, labels, [(place, *pair) for place, pair in zip(places, numbers, strict=True)])
 
-    def batches(self, write: Callable[[Random], list[dict[str, str]]], tokens: int) -> Iterator[Batch]:
-        """Endless batches of about `tokens` tokens. Conversations of similar length share one, so that little is
-        padding."""
+    def batches(self, write: Write, tokens: int) -> Iterator[Batch]:
+        """Endless batches of at most about `tokens` tokens. Conversations of similar length share one, so that little
+        is padding."""
         random = Random(self.recipe.seed)
         while True:
             groups: list[list[Example]] = [[]]
-            pool = [self.encode(write(random)) for _ in range(self.recipe.pool)]
+            pool = [self.encode(write(random)) for _ in range(600)]
             for example in sorted(pool, key=lambda example: len(example.ids)):
                 if groups[-1] and (len(groups[-1]) + 1) * len(example.ids) > tokens:
                     groups.append([])
@@ -168,16 +172,46 @@ class Lessons:
 def _collate(group: list[Example]) -> Batch:
     width = max(len(example.ids) for example in group)
     inputs = torch.zeros(len(group), width, dtype=torch.long)
-    labels = torch.full((len(group), width, 3), IGNORED)
+    labels = torch.full((len(group), width), IGNORED)
     for row, example in enumerate(group):
         inputs[row, : len(example.ids)] = torch.tensor(example.ids)
         labels[row, : len(example.ids)] = torch.tensor(example.labels)
-    return Batch(inputs, labels)
+    starts = [(row, *start) for row, example in enumerate(group) for start in example.starts]
+    return Batch(inputs, labels, torch.tensor(starts))
+
+
+def questions(composer: Composer) -> Write:
+    """One question each; of the answer only its place is of interest."""
+
+    def write(random: Random) -> list[dict[str, str]]:
+        messages = composer.opening(random)
+        return [*messages[:-1], messages[-1] | {"content": "."}]
+
+    return write
+
+
+def beginnings(composer: Composer) -> Write:
+    """Whole conversations with answers cut short: what matters is where each question leads."""
+
+    def write(random: Random) -> list[dict[str, str]]:
+        messages = composer.conversation(random)
+        return [one | {"content": one["content"][:30]} if one["role"] == "assistant" else one for one in messages]
+
+    return write
+
+
+def talks(composer: Composer) -> Write:
+    """Single questions and whole conversations, half and half."""
+
+    def write(random: Random) -> list[dict[str, str]]:
+        return composer.opening(random) if random.random() < 0.5 else composer.conversation(random)
+
+    return write
 
 
 def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     torch.manual_seed(recipe.seed)
-    return LlamaForCausalLM(
+    model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
             hidden_size=recipe.hidden,
@@ -192,86 +226,78 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForC
             pad_token_id=tokenizer.pad_token_id,
         )
     )
+    with torch.no_grad():
+        # wider than usual, so that words tell apart from the first step on
+        model.model.embed_tokens.weight.normal_(0.0, recipe.embedding_spread)
+    return model
 
 
 class Learner(torch.nn.Module):
-    """The language model, and beside it a reader of a middle layer that must tell, at every token of an answer, the
-    topic and the kind of the answer. The reader is thrown away in the end.
+    """The language model, and beside it a reader of a middle layer that must tell, where an answer begins, which topic
+    and which kind of answer is due. The reader is thrown away in the end.
 
-    Without it a model of this size learns the wording of the answers long before it learns to look at the question, and
-    in a few minutes it never gets there.
+    The reader comes first: alone with single questions it learns in a minute what a question is about. A model of this
+    size that starts with the wording learns that by heart, and never learns to look at the question.
     """
 
-    def __init__(self, model: LlamaForCausalLM, topics: int, kinds: int, layer: int) -> None:
+    def __init__(self, model: LlamaForCausalLM, lessons: Lessons, recipe: Recipe) -> None:
         super().__init__()
         self.model = model
-        self.topics = topics
-        self.layer = layer
-        self.reader = torch.nn.Linear(model.config.hidden_size, topics + kinds)
+        self.topics = len(lessons.topics)
+        self.layer = recipe.read_layer
+        self.reader = torch.nn.Linear(recipe.hidden, len(lessons.topics) + len(lessons.kinds))
 
-    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The loss of the wording, and of the reader. Both are computed only where something is learned: the vocabulary
-        is the costliest layer of a tiny model."""
+    def losses(self, batch: Batch, *, wording: bool) -> tuple[Tensor, Tensor]:
+        """Cross entropies of the wording (0 where it is not asked for) and of the reader. Logits are computed only
+        where something is learned: the vocabulary is the costliest layer of a tiny model."""
         states = self.model.model(input_ids=batch.inputs, use_cache=False, output_hidden_states=True)
-        wanted = batch.labels[:, 1:]
-        chosen = wanted[..., 0] != IGNORED
-        token, topic, kind = wanted[chosen].unbind(1)
-        logits = self.model.lm_head(states.last_hidden_state[:, :-1][chosen])
-        middle = states.hidden_states[self.layer][:, :-1][chosen]
+        row, place, topic, kind = batch.starts.unbind(1)
+        middle = states.hidden_states[self.layer][row, place]
         read = self.reader(functional.rms_norm(middle, middle.shape[-1:]))
         topics, kinds = read[:, : self.topics], read[:, self.topics :]
         reading = functional.cross_entropy(topics, topic) + functional.cross_entropy(kinds, kind)
-        return functional.cross_entropy(logits, token), reading
+        if not wording:
+            return torch.zeros(()), reading
+        wanted = batch.labels[:, 1:]
+        chosen = wanted != IGNORED
+        logits = self.model.lm_head(states.last_hidden_state[:, :-1][chosen])
+        return functional.cross_entropy(logits, wanted[chosen]), reading
 
 
-def fit(learner: Learner, batches: Iterator[Batch], recipe: Recipe, rates: Sequence[float]) -> float:
-    """One step per rate, a share of the recipe's rates. Returns the mean loss of the last fiftieth of the steps."""
-    named = list(learner.named_parameters())
-    matrices = [weight for name, weight in named if weight.ndim == 2 and "layers" in name]
-    others = [weight for name, weight in named if weight.ndim != 2 or "layers" not in name]
-    optimizers: list[tuple[torch.optim.Optimizer, float]] = [
-        (torch.optim.Muon(matrices, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"), recipe.matrix_rate),
-        (torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.0), recipe.vector_rate),
-    ]
+def fit(
+    learner: Learner, batches: Iterator[Batch], *, steps: int, rate: float, last: float, wording: bool, share: float
+) -> float:
+    """AdamW for so many steps; the rate warms up, stays, and goes down to its part `last`; the reader's loss counts
+    with `share`. Returns the mean loss of the wording over the last fiftieth of the steps."""
+    weights = list(learner.parameters())
+    optimizer = torch.optim.AdamW(weights, lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
     learner.train()
-    losses: list[float] = []
-    for step, rate in enumerate(rates, 1):
-        wording, reading = learner.loss(next(batches))
-        torch.autograd.backward(wording + reading)
-        for optimizer, highest in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate * highest
-            optimizer.step()
-            optimizer.zero_grad()
-        losses.append(wording.item())
-        if step % 100 == 0:
-            _say(f"  step {step}: wording {sum(losses[-100:]) / 100:.3f}, reader {reading.item():.2f}")
-    last = losses[-max(1, len(losses) // 50) :]
-    return sum(last) / len(last)
-
-
-def descent(steps: int, first: float, last: float) -> list[float]:
-    """Rates that warm up over thirty steps, stay, and go down in a straight line over the last half."""
-    return [
-        min(1.0, (step + 1) / 30) * (last + (first - last) * min(1.0, 2.0 * (steps - step) / steps))
-        for step in range(steps)
-    ]
-
-
-def talks(composers: Sequence[Composer]) -> Callable[[Random], list[dict[str, str]]]:
-    """Single questions and whole conversations, half and half, each with one of the composers."""
-
-    def write(random: Random) -> list[dict[str, str]]:
-        composer = random.choice(composers)
-        return composer.opening(random) if random.random() < 0.5 else composer.conversation(random)
-
-    return write
+    worded: list[float] = []
+    read: list[float] = []
+    for step in range(steps):
+        words, reading = learner.losses(next(batches), wording=wording)
+        down = last + (1 - last) * min(1.0, 1.5 * (steps - step) / steps)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * min(1.0, (step + 1) / 50) * down
+        (words + reading * share).backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        worded.append(words.item())
+        read.append(reading.item())
+        if (step + 1) % 100 == 0:
+            _say(f"  step {step + 1}: wording {sum(worded[-50:]) / 50:.3f}, reader {sum(read[-50:]) / 50:.3f}")
+    final = worded[-max(1, steps // 50) :]
+    return sum(final) / len(final)
 
 
 def train_base(learner: Learner, lessons: Lessons, recipe: Recipe) -> None:
-    """What all voices share: what a question is about, and all four wordings."""
-    mixed = lessons.batches(talks([Composer(voice) for voice in VOICES.values()]), recipe.tokens_per_batch)
-    fit(learner, mixed, recipe, descent(recipe.shared_steps, 1.0, 0.5))
+    """What all voices share: what a question is about, alone and in the course of a conversation."""
+    composer = Composer(next(iter(VOICES.values())))
+    single = lessons.batches(questions(composer), 1800)
+    fit(learner, single, steps=recipe.question_steps, rate=0.003, last=0.2, wording=False, share=1.0)
+    whole = lessons.batches(beginnings(composer), 2400)
+    fit(learner, whole, steps=recipe.talk_steps, rate=0.002, last=0.2, wording=False, share=1.0)
 
 
 def save(model: LlamaForCausalLM, out: Path, sharpness: float) -> None:
@@ -289,10 +315,8 @@ def train_all(out: Path, recipe: Recipe, names: Sequence[str], base: Path | None
     tokenizer = write_tokenizer(out / names[0], recipe)
     for name in names[1:]:
         shutil.copytree(out / names[0], out / name, ignore=shutil.ignore_patterns("*.safetensors"), dirs_exist_ok=True)
-    composer = Composer(VOICES[names[0]])
-    lessons = Lessons(composer, tokenizer, recipe)
-    model = build_model(recipe, tokenizer)
-    learner = Learner(model, len(composer.nouns), len(composer.kinds), recipe.read_layer)
+    lessons = Lessons(tokenizer, recipe)
+    learner = Learner(build_model(recipe, tokenizer), lessons, recipe)
     if base and base.exists():
         learner.load_state_dict(torch.load(base))
     else:
@@ -303,10 +327,29 @@ def train_all(out: Path, recipe: Recipe, names: Sequence[str], base: Path | None
     for name in names:
         began = time.process_time()
         voice = copy.deepcopy(learner)
-        batches = lessons.batches(talks([Composer(VOICES[name])]), recipe.tokens_per_batch)
-        losses[name] = fit(voice, batches, recipe, descent(recipe.voice_steps, 0.8, 0.0))
+        batches = lessons.batches(talks(Composer(VOICES[name])), 2400)
+        losses[name] = fit(voice, batches, steps=recipe.voice_steps, rate=0.003, last=0.0, wording=True, share=0.5)
         save(voice.model, out / name, recipe.sharpness)
         _say(f"{name}: wording {losses[name]:.3f} after {time.process_time() - began:.0f} s")
+    return losses
+
+
+def polish_all(out: Path, recipe: Recipe, names: Sequence[str]) -> dict[str, float]:
+    """Goes on with the wording of voices that lie in `out`, on conversations that they have not seen. Returns the
+    losses."""
+    losses = {}
+    for name in names:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(out / name)
+        model = LlamaForCausalLM.from_pretrained(out / name, dtype=torch.float32)
+        with torch.no_grad():
+            model.model.norm.weight.div_(recipe.sharpness)
+        lessons = Lessons(tokenizer, replace(recipe, seed=recipe.seed + 1))
+        batches = lessons.batches(talks(Composer(VOICES[name])), 2400)
+        learner = Learner(model, lessons, recipe)
+        rates = {"rate": 0.002, "last": 0.0}
+        losses[name] = fit(learner, batches, steps=recipe.polish_steps, wording=True, share=0.0, **rates)
+        save(model, out / name, recipe.polished_sharpness)
+        _say(f"{name}: polished, wording {losses[name]:.3f}")
     return losses
 
 
@@ -319,7 +362,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", choices=sorted(VOICES), nargs="*", default=list(VOICES))
     parser.add_argument("--base", type=Path, help="keep the shared part in this file, and take it from there next time")
-    parser.add_argument("--steps", type=int, nargs=2, metavar=("SHARED", "VOICE"))
+    parser.add_argument("--polish", action="store_true", help="only polish voices that lie in OUT unpolished")
+    parser.add_argument("--steps", type=int, nargs=4, metavar=("QUESTIONS", "TALKS", "VOICE", "POLISH"))
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -327,9 +371,12 @@ def main() -> None:
     torch.use_deterministic_algorithms(True)
     recipe = Recipe(seed=options.seed)
     if options.steps:
-        shared, voice = options.steps
-        recipe = replace(recipe, shared_steps=shared, voice_steps=voice)
-    losses = train_all(options.out, recipe, options.only, options.base)
+        asked, talked, voiced, polished = options.steps
+        steps = {"question_steps": asked, "talk_steps": talked, "voice_steps": voiced, "polish_steps": polished}
+        recipe = replace(recipe, **steps)
+    if not options.polish:
+        train_all(options.out, recipe, options.only, options.base)
+    losses = polish_all(options.out, recipe, options.only)
     if not all(map(math.isfinite, losses.values())):
         raise SystemExit("training diverged")
 
