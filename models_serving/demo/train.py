@@ -279,7 +279,7 @@ def fit(
         down = last + (1 - last) * min(1.0, 1.5 * (steps - step) / steps)
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / 50) * down
-        (words + reading * share).backward()
+        (words + reading * share).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad()
