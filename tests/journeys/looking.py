@@ -12,7 +12,6 @@ from playwright.sync_api import ConsoleMessage, Page, Request
 SCREENSHOTS = Path(__file__).resolve().parent / "screenshots"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 EVERYTHING = {"runOnly": {"type": "tag", "values": TAGS}, "rules": {"target-size": {"enabled": True}}}
-CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 # what a finger has to hit and how high it is; a tick counts with its label, a link in running text is exempt
 TARGETS = """() => [...document.querySelectorAll(
         "button, input:not([type=hidden]), select, textarea, summary, a.button")]
@@ -31,7 +30,6 @@ class Looker:
     name: str
     scheme: Any
     touch: bool
-    both_schemes: bool = True
     problems: list[str] = field(default_factory=list)
     looked: int = 0
 
@@ -45,11 +43,6 @@ class Looker:
         """Judge what is on the screen now, and keep a picture of it."""
         self.looked += 1
         self._axe(page, state, EVERYTHING)
-        if self.both_schemes:
-            other = "dark" if self.scheme == "light" else "light"
-            self._turn(page, other)
-            self._axe(page, f"{state}, {other}", CONTRAST)
-            self._turn(page, self.scheme)
         wide = page.evaluate("document.scrollingElement.scrollWidth - window.innerWidth")
         self.problems += [f"{state}: {wide} px too wide"] if wide > 0 else []
         if self.touch:
@@ -58,10 +51,6 @@ class Looker:
         SCREENSHOTS.mkdir(exist_ok=True)
         file = f"{self.name}-{self.looked:02d}-{re.sub('[^a-z]+', '-', state.lower())}.png"
         page.screenshot(path=SCREENSHOTS / file, full_page=True)
-
-    def _turn(self, page: Page, scheme: Any) -> None:
-        page.emulate_media(color_scheme=scheme)
-        page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
 
     def _axe(self, page: Page, state: str, options: dict[str, Any]) -> None:
         for found in Axe().run(page, options=options).response["violations"]:

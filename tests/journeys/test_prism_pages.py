@@ -25,7 +25,7 @@ from tests.journeys.talking import come_in, serve
 @pytest.fixture
 def looker(site_url: str) -> Looker:
     # one scheme: the parts of these pages are seen in both on the tour
-    return Looker(site_url, "prism-phone", "light", touch=True, both_schemes=False)
+    return Looker(site_url, "prism-phone", "light", touch=True)
 
 
 @pytest.fixture
