@@ -42,7 +42,7 @@ def open_talk(page: Page, person: Participation, site_url: str) -> Page:
 
 def say(page: Page, text: str) -> None:
     page.get_by_label("Your message").fill(text)
-    page.keyboard.press("Control+Enter")
+    page.get_by_role("button", name="Send").click()
 
 
 def rate(page: Page, *values: int) -> None:
