@@ -6,7 +6,11 @@ from django.db import models
 
 
 class Assignment(models.Model):
-    """A place for one judgement of one item under one protocol."""
+    """A place for one judgement of one item under one protocol.
+
+    Places of a comparisons step are rows before anybody asks. `key` says which open place comes next: the selection
+    policy writes it, leasing takes the smallest; `copy` counts the places of one item, protocol and stratum, so that
+    the smallest copies first means least judged first."""
 
     class State(models.TextChoices):
         OPEN = "open"
@@ -15,27 +19,55 @@ class Assignment(models.Model):
         EXPIRED = "expired"
         SKIPPED = "skipped"
 
+    class Reason(models.TextChoices):
+        PLANNED = "planned"
+        LIVE = "live"
+        GOLD = "gold"
+        REPEAT = "repeat"
+        DISAGREEMENT = "disagreement"
+        REGRADE = "regrade"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    study = models.ForeignKey("studies.Study", on_delete=models.CASCADE, related_name="assignments")
+    # of an open place the version that made it, of a leased one the version under which the person takes part
     version = models.ForeignKey("studies.StudyVersion", on_delete=models.PROTECT, related_name="+")
+    step = models.CharField(max_length=80, blank=True)
     item = models.ForeignKey("items.Item", on_delete=models.CASCADE, related_name="assignments")
     protocol = models.CharField(max_length=80)
     stratum = models.CharField(max_length=80, blank=True)
+    wave = models.PositiveSmallIntegerField(default=0)
+    reason = models.CharField(max_length=12, choices=Reason, default=Reason.PLANNED)
+    repeat = models.PositiveSmallIntegerField(default=0, help_text="0, or which planned repeat by the same person.")
+    copy = models.PositiveSmallIntegerField(default=0)
+    key = models.FloatField(default=0.0)
+    rehearsal = models.BooleanField(default=False, help_text="For bots: they take no place from anybody.")
     state = models.CharField(max_length=8, choices=State, default=State.OPEN)
     participation = models.ForeignKey(
         "participation.Participation", on_delete=models.CASCADE, null=True, blank=True, related_name="assignments"
     )
     leased_until = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    skip_reason = models.CharField(max_length=80, blank=True)
     created_at = models.DateTimeField()
     done_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
-            # I2: once per item and protocol; a planned repeat is an item of its own
+            # I2: once per item, protocol and planned repeat; who skipped an item does not get it again
             models.UniqueConstraint(
-                fields=["item", "protocol", "participation"],
-                condition=models.Q(participation__isnull=False) & ~models.Q(state__in=["expired", "skipped"]),
+                fields=["item", "protocol", "participation", "repeat"],
+                condition=models.Q(participation__isnull=False) & ~models.Q(state="expired"),
                 name="one_place_per_person_item_protocol",
             )
+        ]
+        indexes = [
+            models.Index(
+                fields=["study", "step", "protocol", "stratum", "rehearsal", "copy", "key"],
+                condition=models.Q(state="open"),
+                name="open_places_in_order",
+            ),
+            models.Index(fields=["leased_until"], condition=models.Q(state="leased"), name="leased_places_by_expiry"),
+            models.Index(fields=["participation", "step", "state"], name="places_of_a_person"),
         ]
 
     def __str__(self) -> str:
@@ -49,6 +81,9 @@ class Presentation(models.Model):
     assignment = models.OneToOneField(Assignment, on_delete=models.CASCADE, related_name="presentation")
     order = models.JSONField(default=list)
     seed = models.BigIntegerField()
+    labels = models.JSONField(default=list, help_text="What stood above each slot, where it was not the letter.")
+    before = models.JSONField(default=dict, help_text="Stored answers to what was asked before the candidates showed.")
+    truncated = models.JSONField(default=dict, help_text="Candidate id → characters shown, where not all were.")
     reveal = models.CharField(max_length=12, blank=True)
     shown = models.JSONField(default=dict, help_text="What the browser saw: viewport, first and last text per slot.")
     created_at = models.DateTimeField()

@@ -16,9 +16,12 @@ def assign_to_author(
 ) -> Assignment:
     """Make the one place for an item that came out of this person's own talk, leased to them from the start."""
     return Assignment.objects.create(
+        study=participation.study,
         version=participation.version,
         item=item,
         protocol=protocol,
+        reason=Assignment.Reason.LIVE,
+        rehearsal=participation.rehearsal,
         state=Assignment.State.LEASED,
         participation=participation,
         leased_until=leased_until,

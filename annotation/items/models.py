@@ -8,10 +8,16 @@ from annotation.common.models import AppendOnly
 
 
 class ItemSet(models.Model):
-    """A named set of items that a study's steps refer to."""
+    """A named set of items that a study's steps refer to. `mapping` is the one of its last import (`importing`)."""
 
-    study = models.ForeignKey("studies.Study", on_delete=models.CASCADE, null=True, blank=True)
+    study = models.ForeignKey(
+        "studies.Study", on_delete=models.CASCADE, null=True, blank=True, related_name="item_sets"
+    )
     name = models.SlugField(max_length=80)
+    mapping = models.JSONField(default=dict, blank=True)
+    licence = models.CharField(
+        max_length=200, blank=True, help_text="Of its items, where they do not say it themselves."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -24,8 +30,10 @@ class ItemSet(models.Model):
 class Item(models.Model):
     """What is judged. `context` may be empty, because each candidate may carry its own.
 
-    Context keys in use: `messages` (list of {role, content}), `system_message`, and for an item that stands for a
-    whole talk `conversation` (its id)."""
+    Context keys in use, all optional: `messages` (list of {role, content}), `system_message`, `criterion`,
+    `reference` (an answer to compare with), `documents` (list of {title, text}), `media` (list of content parts),
+    `language`, `difficulty`, `path` (taxonomy, list of words); and for an item that stands for a whole talk
+    `conversation` (its id). `gold` maps question names to the value that is right, candidates by their position."""
 
     class Origin(models.TextChoices):
         IMPORTED = "imported"
@@ -38,8 +46,20 @@ class Item(models.Model):
     origin = models.CharField(max_length=10, choices=Origin)
     author_id = models.UUIDField(null=True, blank=True, help_text="The participation that wrote it, if one did.")
     external_id = models.CharField(max_length=200, blank=True)
+    ordinal = models.PositiveIntegerField(default=0, help_text="Its place in the set, from 0.")
     context = models.JSONField(default=dict, blank=True)
+    tags = models.JSONField(default=dict, blank=True, help_text="Name → value or list of values.")
+    gold = models.JSONField(default=dict, blank=True)
+    held = models.CharField(max_length=200, blank=True, help_text="Why nobody is shown it for now; empty: nothing.")
     created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["item_set", "external_id"], condition=~models.Q(external_id=""), name="one_item_per_external_id"
+            )
+        ]
+        indexes = [models.Index(fields=["item_set", "ordinal"], name="items_of_a_set_in_order")]
 
     def __str__(self) -> str:
         return f"{self.origin} item {str(self.pk)[:8]}"
@@ -58,7 +78,16 @@ class Candidate(models.Model):
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="candidates")
     position = models.PositiveSmallIntegerField()
     state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
-    content = models.JSONField(default=dict, help_text='Content parts; a text is {"text": "…"}.')
+    content = models.JSONField(
+        default=dict,
+        help_text="One or more of text, messages, code {language, text}, items (short texts), image, audio, video "
+        "({media: id, alt}).",
+    )
+    context = models.JSONField(default=dict, blank=True, help_text="Its own prompt or input, shaped like an item's.")
+    provenance = models.JSONField(default=dict, blank=True, help_text="Of an imported one: model, sampling, licence.")
+    flags = models.JSONField(
+        default=list, blank=True, help_text="What was found before people saw it: empty, near_duplicate, stray_token."
+    )
     recipe = models.CharField(max_length=40, blank=True)
     # what was decided before the first token; a replacement by another model is a new Draw and changes these two
     pool_entry = models.CharField(max_length=120, blank=True, help_text="The name in the document's model pool.")
@@ -81,6 +110,67 @@ class Candidate(models.Model):
     @property
     def text(self) -> str:
         return str(self.content.get("text", ""))
+
+
+class MediaFile(models.Model):
+    """An image, a sound or a film that items or candidates show; the file lies in `DATA_DIR/media` under its hash."""
+
+    class Kind(models.TextChoices):
+        IMAGE = "image"
+        AUDIO = "audio"
+        VIDEO = "video"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    item_set = models.ForeignKey(ItemSet, on_delete=models.CASCADE, related_name="media")
+    kind = models.CharField(max_length=5, choices=Kind)
+    name = models.CharField(max_length=200, help_text="The file's name as it came.")
+    content_type = models.CharField(max_length=60)
+    sha256 = models.CharField(max_length=64)
+    bytes = models.PositiveBigIntegerField()
+    width = models.PositiveIntegerField(null=True, blank=True)
+    height = models.PositiveIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["item_set", "sha256"], name="one_media_file_per_content")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SetJob(models.Model):
+    """A background job over an item set: an import, or the generation of its candidates. The row is the job: state,
+    lease, progress, report; a worker that dies leaves a row that the sweep takes up."""
+
+    class Kind(models.TextChoices):
+        IMPORT = "import"
+        GENERATION = "generation"
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    item_set = models.ForeignKey(ItemSet, on_delete=models.CASCADE, related_name="jobs")
+    kind = models.CharField(max_length=10, choices=Kind)
+    state = models.CharField(max_length=9, choices=State, default=State.QUEUED)
+    options = models.JSONField(default=dict, blank=True, help_text="The stored upload and its mapping, or the recipe.")
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(null=True, blank=True)
+    report = models.JSONField(default=dict, blank=True, help_text="Counts, and errors by line.")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    created_by = models.CharField(max_length=150, blank=True)
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.item_set}: {self.state}"
 
 
 class Draw(AppendOnly):

@@ -5,6 +5,7 @@ A question about the candidate in slot A has the prefix `A-<name>`, one about th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
@@ -15,7 +16,7 @@ from annotation.studies.document import StudyDocument
 from annotation.studies.document.protocols import Choice
 from annotation.studies.document.steps import AfterBlock, ConversationsStep
 from annotation.studies.forms import Asked, QuestionForm
-from annotation.studies.questions.base import Fields
+from annotation.studies.questions.base import Fields, Question, Subject
 
 WHAT_IS_WRONG: dict[AskKind, StrOrPromise] = {
     "tie": _("These are tied: which one continues?"),
@@ -47,10 +48,12 @@ class Asking:
     choice: Choice | None
 
 
-def asking_of(document: StudyDocument, name: str) -> Asking:
-    """What the assignment's `protocol` names in the document."""
+def asking_of(document: StudyDocument, name: str, stratum: str = "") -> Asking:
+    """What the assignment's `protocol` names in the document, as it is put to people of that stratum."""
     if protocol := document.protocols.get(name):
-        return Asking(protocol.per_candidate, protocol.about_item, protocol.choice)
+        per_candidate = tuple(asked for asked in protocol.per_candidate if protocol.asks(asked, stratum))
+        about_item = tuple(asked for asked in protocol.about_item if protocol.asks(asked, stratum))
+        return Asking(per_candidate, about_item, protocol.choice)
     return Asking((), after_block(document, name).questions, None)
 
 
@@ -75,15 +78,31 @@ class JudgementForm:
     questions: QuestionForm = field(init=False)
 
     def __post_init__(self) -> None:
-        self.asking = asking_of(self.document, self.assignment.protocol)
+        self.asking = asking_of(self.document, self.assignment.protocol, self.assignment.stratum)
         self.slots = self.presentation.slots()
         asked = [
-            Asked(name, self.document.questions[name], f"{slot}-{name}", target)
+            Asked(name, self._about(name, slot), f"{slot}-{name}", target)
             for slot, target in self.slots.items()
             for name in self.asking.per_candidate
         ]
-        asked += [Asked(name, self.document.questions[name], name) for name in self.asking.about_item]
+        asked += [Asked(name, self._about(name, *self.slots), name) for name in self.asking.about_item]
         self.questions = QuestionForm(asked, self.fields, str(self.presentation.seed), self.language)
+
+    def _about(self, name: str, *slots: str) -> Question:
+        question = self.document.questions[name]
+        if not question.needs:
+            return question
+        shown = self._shown
+        own = {slot: shown.slots[slot] for slot in slots}
+        return question.about(Subject(own, {slot: shown.texts[slot] for slot in slots}, shown.source))
+
+    @cached_property
+    def _shown(self) -> Subject:
+        """Everything that is shown, with its texts."""
+        item = self.assignment.item
+        texts = {str(candidate.pk): candidate.text for candidate in item.candidates.all()}
+        source = "\n\n".join(document["text"] for document in item.context.get("documents", ()))
+        return Subject(self.slots, {slot: texts[pk] for slot, pk in self.slots.items()}, source)
 
     def is_valid(self) -> bool:
         """Read every answer, and what follows from them about the choice."""

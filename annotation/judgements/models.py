@@ -33,6 +33,7 @@ class Judgement(AppendOnly):
         default=dict, blank=True, help_text="What the choice followed from: tied candidates, seed, the reason for none."
     )
     timings = models.JSONField(default=dict, help_text="Decision time, focus losses, pastes, touches.")
+    late = models.BooleanField(default=False, help_text="It came when the lease had run out and the place was free.")
     replaces = models.OneToOneField("self", on_delete=models.CASCADE, null=True, blank=True, related_name="replaced_by")
     submitted_at = models.DateTimeField()
 

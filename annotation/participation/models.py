@@ -28,6 +28,8 @@ class Participation(models.Model):
     state = models.CharField(max_length=12, choices=State, default=State.ACTIVE)
     language = models.CharField(max_length=12, default="en")
     condition = models.CharField(max_length=60, blank=True)
+    pool = models.CharField(max_length=80, blank=True, help_text="The group they came with: crowd, expert, ai.")
+    qualified = models.JSONField(default=dict, blank=True, help_text="Training step → whether the mark was reached.")
     quota_cells = models.JSONField(default=list, blank=True)
     seed = models.BigIntegerField(help_text="Every shuffle that this person meets follows from it.")
     step = models.PositiveSmallIntegerField(default=0, help_text="Index of the current step in the document.")
@@ -115,6 +117,30 @@ class PageVisit(AppendOnly):
 
     def __str__(self) -> str:
         return f"{self.step}/{self.page} by {self.participation}"
+
+
+class TrainingAttempt(AppendOnly):
+    """One try at a training step's quiz."""
+
+    participation = models.ForeignKey(Participation, on_delete=models.CASCADE, related_name="training_attempts")
+    version = models.ForeignKey("studies.StudyVersion", on_delete=models.PROTECT, related_name="+")
+    step = models.CharField(max_length=80)
+    number = models.PositiveSmallIntegerField(help_text="From 1.")
+    answers = models.JSONField(help_text="Question → stored answer.")
+    right = models.JSONField(help_text="Question → whether it was right.")
+    score = models.FloatField(help_text="Share of right answers.")
+    passed = models.BooleanField()
+    key = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["participation", "key"], name="one_training_attempt_per_key"),
+            models.UniqueConstraint(fields=["participation", "step", "number"], name="one_training_attempt_per_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"try {self.number} at {self.step} by {self.participation}"
 
 
 class Draft(models.Model):

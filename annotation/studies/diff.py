@@ -120,8 +120,10 @@ def _asked(document: Canonical) -> set[str]:
             asked |= set(page["questions"])
         for block in step.get("after") or []:
             asked |= set(block["questions"])
-        for part in ("opening", "turns"):
-            if part in step:
-                protocol = document["protocols"][step[part]["protocol"]]
-                asked |= {*protocol["per_candidate"], *protocol["about_item"]}
+        asked |= {quizzed["question"] for quizzed in step.get("quiz") or []}
+        named = [step[part]["protocol"] for part in ("opening", "turns") if part in step]
+        # a version from before there were comparisons has neither list nor `before`
+        named += step["protocol"] if step["kind"] == "comparisons" else []
+        for protocol in (document["protocols"][name] for name in named):
+            asked |= {*protocol.get("before", ()), *protocol["per_candidate"], *protocol["about_item"]}
     return asked

@@ -13,7 +13,8 @@ from annotation.studies.texts import in_language
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question in a form: `prefix` names its fields, `target` is what it is asked about ("" for the whole)."""
+    """A question in a form, bound to what it is about (`Question.about`): `prefix` names its fields, `target` is the
+    candidate's id ("" for the whole)."""
 
     name: str
     question: Question

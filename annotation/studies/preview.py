@@ -14,7 +14,9 @@ from django.utils.translation import get_language_info, gettext
 
 from annotation.common.errors import DomainError, NotFoundError
 from annotation.studies.document import StudyDocument
+from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.document.steps import AnyStep, ConsentStep, ConversationsStep, DebriefStep, QuestionnaireStep
+from annotation.studies.document.training import TrainingStep
 from annotation.studies.forms import Asked, QuestionForm
 from annotation.studies.texts import in_language
 
@@ -105,7 +107,7 @@ def _page_count(step: AnyStep) -> int:
 def _layout(step: AnyStep, page: int) -> str:
     if isinstance(step, ConversationsStep):
         return "conversations" if page == 0 else "questions"
-    return "questions" if isinstance(step, QuestionnaireStep) else "text"
+    return "questions" if isinstance(step, QuestionnaireStep | ComparisonsStep) else "text"
 
 
 def _own(document: StudyDocument, step: AnyStep, page: int, language: str) -> dict[str, Any]:
@@ -115,6 +117,11 @@ def _own(document: StudyDocument, step: AnyStep, page: int, language: str) -> di
         return {"text": in_language(consent.text, language), "statements": statements}
     if isinstance(step, DebriefStep):
         return {"text": in_language(step.text, language)}
+    if isinstance(step, TrainingStep):
+        return {"text": "\n\n".join(in_language(slide.text, language) for slide in step.slides)}
+    if isinstance(step, ComparisonsStep):
+        protocol = document.protocols[step.protocol[0]]
+        return _questions(document, protocol.asked(), language, intro=in_language(protocol.instruction, language))
     if isinstance(step, QuestionnaireStep):
         shown = step.pages[page]
         own = {"heading": in_language(shown.title or step.title or document.title, language)}

@@ -1,5 +1,12 @@
 """Mistakes that carry their path: what checks of a document raise."""
 
+from collections.abc import Iterable
+
+
+def among(known: Iterable[str]) -> str:
+    """What is allowed instead, as the end of a sentence."""
+    return f"; allowed are {', '.join(sorted(known)) or 'none'}"
+
 
 class MistakeError(ValueError):
     """A mistake at `path` below the part that is being checked."""

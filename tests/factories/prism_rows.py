@@ -263,6 +263,7 @@ def _attributes(rng: random.Random) -> dict[str, Any]:
 
 def place_for(conversation: Conversation, item: Item, protocol: str) -> Assignment:
     return Assignment.objects.create(
+        study=conversation.participation.study,
         version=conversation.version,
         item=item,
         protocol=protocol,

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from annotation.conversations.models import Turn
+from annotation.items.models import Generation
 from tests.browser import HOW_TO_GET_ONE, chromium
 from tests.conftest import LiveSite
 
@@ -29,6 +31,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "journeys" in item.path.parts:
             item.add_marker(pytest.mark.journey)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A journey that failed tells what the site was doing: the end of the worker's log and the state of each turn."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]  # pluggy's result
+    site = getattr(item, "funcargs", {}).get("live_site")
+    if report.when == "call" and report.failed and isinstance(site, LiveSite):
+        said = site.worker.log.read_text(errors="replace") if site.worker.log.exists() else ""
+        report.sections.append(("the worker's log", "\n".join(said.splitlines()[-40:])))
+        states = [f"{turn.pk} {turn.state}: {_attempts(turn)}" for turn in Turn.objects.all()]
+        report.sections.append(("turns", "\n".join(states)))
+
+
+def _attempts(turn: Turn) -> str:
+    attempts = Generation.objects.filter(candidate__item=turn.item_id).order_by("candidate__position", "attempt")
+    return ", ".join(f"{one.pool_entry} {one.state} {one.error}" for one in attempts) or "no attempt"
 
 
 @pytest.fixture(scope="session")

@@ -322,6 +322,7 @@ class TalkImport:
             item = Item(origin=Item.Origin.IMPORTED, context=context, created_at=conversation.started_at)
             batch.items.append(item)
         place = Assignment(
+            study=self.version.study,
             version=self.version,
             item=item,
             protocol=protocol,

@@ -11,7 +11,7 @@ from annotation.items.models import Candidate, Draw, Item
 from annotation.items.queries import entries_used, servable
 from annotation.items.recipes import RECIPES, Pick, replacement
 from annotation.studies.document.models import ModelRules
-from annotation.studies.document.steps import CandidateRecipe
+from annotation.studies.document.recipes import CandidateRecipe
 
 Messages = Sequence[dict[str, str]]
 

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from annotation.studies.document.comparison_checks import comparisons, item_sets, training
+from annotation.studies.document.comparisons import ComparisonsStep
+from annotation.studies.document.protocols import ASKING
 from annotation.studies.document.steps import ConsentStep, ConversationsStep, QuestionnaireStep
+from annotation.studies.document.training import TrainingStep
+from annotation.studies.problems import among
 from annotation.studies.questions.choices import ChoiceQuestion, OneChoice
 from annotation.studies.questions.likert import Likert
 from annotation.studies.questions.number import Number
@@ -30,7 +35,7 @@ def problems_in(document: StudyDocument) -> list[Problem]:
     """Every mistake that needs more than one part of the document."""
     checks = (
         *(_names, _references, _question_names, _conditions, _screening, _protocols, _blocks, _conversations),
-        *(_quotas, _panel, _texts),
+        *(item_sets, comparisons, training, _quotas, _panel, _texts),
     )
     return [problem for check in checks for problem in check(document)]
 
@@ -41,6 +46,11 @@ def asked_in_steps(document: StudyDocument) -> Iterator[list[Asked]]:
         if isinstance(step, QuestionnaireStep):
             for page, asked in enumerate(step.pages):
                 yield [(f"steps.{number}.pages.{page}", name) for name in asked.questions]
+        if isinstance(step, TrainingStep):
+            yield [(f"steps.{number}.quiz.{index}.question", asked.question) for index, asked in enumerate(step.quiz)]
+        if isinstance(step, ComparisonsStep):
+            for key in step.protocol:
+                yield _asked_by(key, document.protocols[key]) if key in document.protocols else []
         if isinstance(step, ConversationsStep):
             for part in ("opening", "turns"):
                 key = getattr(step, part).protocol
@@ -50,14 +60,7 @@ def asked_in_steps(document: StudyDocument) -> Iterator[list[Asked]]:
 
 
 def _asked_by(key: str, protocol: Protocol) -> list[Asked]:
-    return [
-        *((f"protocols.{key}.per_candidate", name) for name in protocol.per_candidate),
-        *((f"protocols.{key}.about_item", name) for name in protocol.about_item),
-    ]
-
-
-def _among(known: Iterable[str]) -> str:
-    return f"; allowed are {', '.join(sorted(known)) or 'none'}"
+    return [(f"protocols.{key}.{part}", name) for part in ASKING for name in getattr(protocol, part)]
 
 
 def _twice(path: str, named: Iterable[str], what: str) -> Iterator[Problem]:
@@ -84,14 +87,14 @@ def _references(document: StudyDocument) -> Iterator[Problem]:
     versions = [consent.version for consent in document.consent]
     for number, step in enumerate(document.steps):
         if isinstance(step, ConsentStep) and step.name not in versions:
-            yield f"steps.{number}.name", f"{step.name} is no consent version{_among(versions)}"
+            yield f"steps.{number}.name", f"{step.name} is no consent version{among(versions)}"
     everywhere = [*(asked for form in asked_in_steps(document) for asked in form)]
     everywhere += [asked for key, protocol in document.protocols.items() for asked in _asked_by(key, protocol)]
     everywhere += [(f"quotas.{number}.by", quota.by) for number, quota in enumerate(document.quotas)]
     everywhere += [("export.release.quasi_identifiers", name) for name in document.export.release.quasi_identifiers]
     for path, name in dict.fromkeys(everywhere):
         if name not in document.questions:
-            yield path, f"{name} is no question{_among(document.questions)}"
+            yield path, f"{name} is no question{among(document.questions)}"
     for form in asked_in_steps(document):
         for (path, name), count in Counter(form).items():
             if count > 1:
@@ -122,7 +125,7 @@ def _conditions(document: StudyDocument) -> Iterator[Problem]:
     for name, question in document.questions.items():
         for read in names(question.show_if) if question.show_if else ():
             if read not in document.questions:
-                yield f"questions.{name}.show_if", f"{read} is no question{_among(document.questions)}"
+                yield f"questions.{name}.show_if", f"{read} is no question{among(document.questions)}"
         if question.show_if:
             yield from _impossible_tests(document, f"questions.{name}.show_if", question.show_if)
     before: set[str] = set()
@@ -142,7 +145,7 @@ def _screening(document: StudyDocument) -> Iterator[Problem]:
             asked = {name for page in step.pages for name in page.questions}
             for read in names(step.screen_out):
                 if read not in asked:
-                    yield path, f"{read} is not asked in this step{_among(asked)}"
+                    yield path, f"{read} is not asked in this step{among(asked)}"
             yield from _impossible_tests(document, path, step.screen_out)
 
 
@@ -153,7 +156,7 @@ def _impossible_tests(document: StudyDocument, path: str, condition: Mapping[str
         if isinstance(asked, ChoiceQuestion) and kind in {"is", "in", "contains"}:
             for value in values:
                 if value not in asked.keys():  # noqa: SIM118 - a method of the question, not of a dict
-                    yield path, f"{_said(value)} is no choice of {read}{_among(asked.keys())}"
+                    yield path, f"{_said(value)} is no choice of {read}{among(asked.keys())}"
 
 
 def _said(value: Any) -> str:
@@ -162,13 +165,26 @@ def _said(value: Any) -> str:
 
 def _protocols(document: StudyDocument) -> Iterator[Problem]:
     for key, protocol in document.protocols.items():
-        for name, count in Counter((*protocol.per_candidate, *protocol.about_item)).items():
+        for name, count in Counter(protocol.asked()).items():
             if count > 1:
                 yield f"protocols.{key}", f"{name} is asked twice"
+        yield from _subjects(document, f"protocols.{key}", protocol)
         source = protocol.choice.source if protocol.choice else "pick"
         if source in document.questions and not _orders(document.questions[source]):
             text = "must be a required slider, number or likert without N/A, so that every candidate has a number"
             yield f"protocols.{key}.choice.from", f"{source} {text}"
+
+
+def _subjects(document: StudyDocument, path: str, protocol: Protocol) -> Iterator[Problem]:
+    """Kinds whose answers name candidates stand where there are candidates to name."""
+    for part, offers in (("before", ""), ("per_candidate", "candidate"), ("about_item", "whole")):
+        for name in getattr(protocol, part):
+            needs = document.questions[name].needs if name in document.questions else ""
+            if needs and needs != offers:
+                yield (
+                    f"{path}.{part}",
+                    f"{name} is asked about {'the whole item' if needs == 'whole' else 'a candidate'}",
+                )
 
 
 def _orders(question: AnyQuestion) -> bool:
@@ -195,7 +211,7 @@ def _conversations(document: StudyDocument) -> Iterator[Problem]:
         for part in ("opening", "turns"):
             rules, path = getattr(step, part), f"steps.{number}.{part}"
             if rules.protocol not in document.protocols:
-                yield f"{path}.protocol", f"{rules.protocol} is no protocol{_among(document.protocols)}"
+                yield f"{path}.protocol", f"{rules.protocol} is no protocol{among(document.protocols)}"
             elif document.protocols[rules.protocol].choice is None:
                 yield f"{path}.protocol", f"{rules.protocol} has no choice, so no conversation can go on"
             elif document.protocols[rules.protocol].arrangement == "single" and rules.candidates.k > 1:
@@ -222,7 +238,7 @@ def _quotas(document: StudyDocument) -> Iterator[Problem]:
             yield f"quotas.{number}.by", f"{quota.by} is asked in no questionnaire"
         for cell in quota.cells:
             if cell not in question.keys():  # noqa: SIM118 - a method of the question, not of a dict
-                yield f"quotas.{number}.cells.{cell}", f"is no choice of {quota.by}{_among(question.keys())}"
+                yield f"quotas.{number}.cells.{cell}", f"is no choice of {quota.by}{among(question.keys())}"
 
 
 def _panel(document: StudyDocument) -> Iterator[Problem]:
@@ -234,7 +250,7 @@ def _texts(document: StudyDocument) -> Iterator[Problem]:
     for path, text in _all_texts(document, ""):
         given = set(text) - {ANY}
         for language in sorted(given - set(document.languages)):
-            yield f"{path}.{language}", f"{language} is no language of the study{_among(document.languages)}"
+            yield f"{path}.{language}", f"{language} is no language of the study{among(document.languages)}"
         if ANY not in text:
             for language in [known for known in document.languages if known not in given]:
                 yield path, f"the text in {language} is missing"

@@ -9,8 +9,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from annotation.studies.document.checks import problems_in
 from annotation.studies.document.models import ModelRules
-from annotation.studies.document.protocols import Protocol
-from annotation.studies.document.steps import AnyStep, Name
+from annotation.studies.document.names import Name
+from annotation.studies.document.protocols import Protocol, lift_inline_questions
+from annotation.studies.document.recipes import ItemSetRules
+from annotation.studies.document.steps import AnyStep
 from annotation.studies.problems import DocumentProblemsError
 from annotation.studies.questions import AnyQuestion
 from annotation.studies.questions.base import Strict
@@ -113,6 +115,10 @@ class StudyDocument(Strict):
     contact: str = ""
     consent: tuple[Consent, ...] = ()
     models: ModelRules | None = None
+    pools: tuple[Name, ...] = Field(
+        default=(), description="Groups that people belong to by the link they came with, e.g. crowd, expert, ai."
+    )
+    item_sets: dict[Name, ItemSetRules] = Field(default_factory=dict)
     questions: dict[Name, AnyQuestion] = Field(default_factory=dict)
     protocols: dict[Name, Protocol] = Field(default_factory=dict)
     steps: tuple[AnyStep, ...] = Field(min_length=1)
@@ -121,6 +127,11 @@ class StudyDocument(Strict):
     payment: Payment = Payment()
     export: ExportDeclaration = ExportDeclaration()
     retention: Retention = Retention()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _inline_questions(cls, value: Any) -> Any:
+        return lift_inline_questions(value)
 
     @model_validator(mode="after")
     def _fits_together(self) -> "StudyDocument":

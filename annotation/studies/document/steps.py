@@ -4,13 +4,14 @@ from typing import Annotated, Any, Literal, Union, get_args
 
 from pydantic import BeforeValidator, Field, create_model, model_validator
 
+from annotation.studies.document.comparisons import ComparisonsStep
+from annotation.studies.document.names import Name
+from annotation.studies.document.recipes import CandidateRecipe
+from annotation.studies.document.training import TrainingStep
 from annotation.studies.problems import MistakeError
 from annotation.studies.questions.base import Strict
 from annotation.studies.show_if import Condition
 from annotation.studies.texts import Text
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,79}$")]
-
 
 # a type's name is exported as it stands, so it may have spaces: "values guided"
 TypeName = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^\S(.*\S)?$")]
@@ -51,14 +52,6 @@ class QuestionnaireStep(Strict):
         default=None, description="For whom this holds after a page of this step, the study ends as screened out."
     )
     minutes: float = Field(default=5, ge=0)
-
-
-class CandidateRecipe(Strict):
-    """How the candidates of a turn are made. distinct_models: k different entries of the pool; same_model: k samples
-    of the model that was chosen before."""
-
-    recipe: Literal["distinct_models", "same_model"]
-    k: int = Field(ge=1, le=12)
 
 
 class ConversationType(Strict):
@@ -147,7 +140,7 @@ class DebriefStep(Strict):
     minutes: float = Field(default=1, ge=0)
 
 
-STEP_KINDS = ("consent", "questionnaire", "conversations", "debrief")
+STEP_KINDS = ("consent", "questionnaire", "training", "comparisons", "conversations", "debrief")
 
 
 def _short_form(value: object) -> object:
@@ -172,7 +165,7 @@ def _short_model(step: type[Strict]) -> Any:
     return create_model(f"Short{step.__name__}", __base__=Strict, **own)
 
 
-_Step = ConsentStep | QuestionnaireStep | ConversationsStep | DebriefStep
+_Step = ConsentStep | QuestionnaireStep | TrainingStep | ComparisonsStep | ConversationsStep | DebriefStep
 AnyStep = Annotated[
     Annotated[_Step, Field(discriminator="kind")],
     BeforeValidator(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
 from django.utils.translation import gettext
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from annotation.studies.show_if import Condition
 from annotation.studies.texts import Text, in_language
@@ -44,6 +44,20 @@ class Answer:
 
 
 NOT_SHOWN = Answer(missing="not_shown")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a question is about: the candidates that are shown, by slot letter in shown order. `slots` holds their ids,
+    which is what answers are stored by; `texts` their stored texts, on which offsets count (in code points); `source`
+    is the item's source document, where it has one. A question about one candidate gets that one alone."""
+
+    slots: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+
+
+NO_SUBJECT = Subject()
 
 
 class AnswerError(Exception):
@@ -89,6 +103,8 @@ class Question(Strict):
     group: ClassVar[bool] = False
     # its template shows the text itself, beside its only input
     own_label: ClassVar[bool] = False
+    # what it must be asked about: "whole" (an item with its candidates), "candidate" (one of them), "" (anything)
+    needs: ClassVar[Literal["", "whole", "candidate"]] = ""
 
     text: Text
     help: Text | None = None
@@ -96,6 +112,11 @@ class Question(Strict):
     show_if: Condition | None = None
     na: bool = Field(default=False, description="A 'not applicable' box stands beside it.")
     prefer_not: bool = Field(default=False, description="'Prefer not to say' can be chosen.")
+
+    def about(self, subject: Subject) -> "Question":
+        """The question as it is put about these candidates. Kinds that name candidates in their answers (`needs`) come
+        back bound to them; for all others this changes nothing."""
+        return self
 
     # -- what a kind gives ---------------------------------------------------------------------------------------
     def read(self, prefix: str, fields: Fields, order: tuple[str, ...] | None) -> Answer:
@@ -166,6 +187,21 @@ class Question(Strict):
         shown = list(stored["shown_order"] or [])
         order = {f"order_{name}:{key}": shown.index(key) + 1 if key in shown else None for key in self.shuffle_keys()}
         return {**self.own_values(name, stored), **order, f"{name}:missing": stored["missing"] or None}
+
+
+class AboutCandidates(Question):
+    """A question whose answer names candidates. `self.subject` holds them once `about` has bound it."""
+
+    _subject: Subject = PrivateAttr(default=NO_SUBJECT)
+
+    def about(self, subject: Subject) -> "Question":
+        bound = self.model_copy()
+        bound._subject = subject
+        return bound
+
+    @property
+    def subject(self) -> Subject:
+        return self._subject
 
 
 def first(fields: Fields, name: str) -> str:

@@ -22,10 +22,10 @@ KINDS = (
 )
 OF_USE = "choices, help, kind, na, other, other_label, prefer_not, required, show_if, shuffle, text"
 ROOT_KEYS = (
-    "consent, contact, export, languages, minutes, models, panel, payment, protocols, questions, quotas, "
-    "retention, steps, study, summary, title"
+    "consent, contact, export, item_sets, languages, minutes, models, panel, payment, pools, protocols, questions, "
+    "quotas, retention, steps, study, summary, title"
 )
-STEPS = "consent, conversations, debrief, questionnaire"
+STEPS = "comparisons, consent, conversations, debrief, questionnaire, training"
 NUMERIC = "a required slider, number or likert without N/A, so that every candidate has a number"
 LINE = {"kind": "short_text", "text": "x"}
 GONE = object()
@@ -62,7 +62,11 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ),
     ("steps", [], "steps: has 0 entries; at least 1 must be there"),
     ("steps.0", "survey", "steps.0: survey is not allowed; it must be a mapping (key: value)"),
-    ("steps.0", {"consnt": "c-1"}, "steps.0: says no kind; allowed are consent, questionnaire, conversations, debrief"),
+    (
+        "steps.0",
+        {"consnt": "c-1"},
+        "steps.0: says no kind; allowed are consent, questionnaire, training, comparisons, conversations, debrief",
+    ),
     (
         "steps.0",
         {"kind": "consents", "name": "x"},
@@ -99,7 +103,10 @@ MISTAKES: list[tuple[str, Any, str]] = [
     (
         "steps.2.opening.candidates.recipe",
         "random",
-        "steps.2.opening.candidates.recipe: random is not allowed; allowed are distinct_models, same_model",
+        (
+            "steps.2.opening.candidates.recipe: random is not allowed; "
+            "allowed are distinct_models, same_model, diverse_set"
+        ),
     ),
     ("steps.2.opening.protocol", "rank", "steps.2.opening.protocol: rank is no protocol; allowed are rate"),
     (
@@ -365,3 +372,63 @@ def test_json_schema_accepts_the_presets_as_they_are_written() -> None:
 )
 def test_json_schema_refuses_what_the_document_refuses(path: str, value: Any) -> None:
     assert (_fits(document(), SCHEMA), _fits(_put(document(), path, value), SCHEMA)) == (True, False)
+
+
+COMPARISONS = {
+    "study": "pairs",
+    "title": "Pairs",
+    "pools": ["crowd", "expert"],
+    "item_sets": {"answers": {}},
+    "questions": {"agree": {"kind": "single_choice", "text": "Do you agree?", "choices": ["Yes", "No"]}},
+    "protocols": {
+        "compare": {
+            "arrangement": "pair",
+            "about_pair": [{"use": "number", "name": "better", "text": "By how much is B better?"}],
+            "after": ["agree"],
+        }
+    },
+    "steps": [
+        {"comparisons": "judging", "items": "answers", "protocol": "compare", "overlap": {"crowd": 2, "expert": 2}}
+    ],
+}
+
+
+def test_questions_written_inside_a_protocol_become_the_documents() -> None:
+    read = checked(copy.deepcopy(COMPARISONS))
+    assert read.protocols["compare"].about_item == ("better", "agree")
+    assert read.questions["better"].kind == "number"
+
+
+def test_a_bare_number_is_the_overlap_for_everybody() -> None:
+    read = checked(_put(COMPARISONS, "steps.0.overlap", 3))
+    assert read.steps[0].overlap == {"": 3}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("steps.0.items", "texts", "steps.0.items: texts is no item set; allowed are answers"),
+        ("steps.0.protocol", "rank", "steps.0.protocol: rank is no protocol; allowed are compare"),
+        ("steps.0.overlap", {"lay": 1}, "steps.0.overlap.lay: is no stratum; allowed are crowd, expert"),
+        (
+            "steps.0.select",
+            "stratified",
+            "steps.0.select_by: is missing; name the tag whose values are to be judged equally often",
+        ),
+        ("steps.0.strata", "region", "steps.0.strata: region is neither pool nor a question with choices"),
+        (
+            "protocols.compare.only_for",
+            {"age": ["crowd"]},
+            "protocols.compare.only_for.age: is not asked in this protocol",
+        ),
+        (
+            "item_sets.answers",
+            {"candidates": {"recipe": "k_samples", "k": 3}},
+            "item_sets.answers.candidates: needs models; give models.pool",
+        ),
+    ],
+)
+def test_mistakes_about_comparisons_are_named_by_path(path: str, value: Any, message: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        checked(_put(COMPARISONS, path, value))
+    assert caught.value.text == message

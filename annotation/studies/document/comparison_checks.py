@@ -1,0 +1,70 @@
+"""What no single part of a document can see about item sets, comparisons and training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from annotation.studies.document.comparisons import EVERYBODY, POOL, ComparisonsStep
+from annotation.studies.document.training import TrainingStep
+from annotation.studies.problems import among
+from annotation.studies.questions.choices import ChoiceQuestion
+
+if TYPE_CHECKING:
+    from annotation.studies.document.root import StudyDocument
+
+Problem = tuple[str, str]
+
+
+def item_sets(document: StudyDocument) -> Iterator[Problem]:
+    steps = {step.name for step in document.steps}
+    for name, rules in document.item_sets.items():
+        if rules.from_step and rules.from_step not in steps:
+            yield f"item_sets.{name}.from_step", f"{rules.from_step} is no step{among(steps)}"
+        recipe = rules.candidates
+        if recipe.recipe != "imported" and not document.models:
+            yield f"item_sets.{name}.candidates", "needs models; give models.pool"
+        if recipe.model and recipe.model not in [
+            entry.name for entry in (document.models.pool if document.models else ())
+        ]:
+            yield f"item_sets.{name}.candidates.model", f"{recipe.model} is not in models.pool"
+
+
+def comparisons(document: StudyDocument) -> Iterator[Problem]:
+    for number, step in enumerate(document.steps):
+        if not isinstance(step, ComparisonsStep):
+            continue
+        path = f"steps.{number}"
+        for key in step.protocol:
+            if key not in document.protocols:
+                yield f"{path}.protocol", f"{key} is no protocol{among(document.protocols)}"
+        if step.items not in document.item_sets:
+            yield f"{path}.items", f"{step.items} is no item set{among(document.item_sets)}"
+        yield from _strata(document, path, step)
+        if step.disagreement:
+            asked = {
+                name for key in step.protocol if key in document.protocols for name in document.protocols[key].asked()
+            }
+            if step.disagreement.question not in asked:
+                yield f"{path}.disagreement.question", f"{step.disagreement.question} is not asked{among(asked)}"
+
+
+def _strata(document: StudyDocument, path: str, step: ComparisonsStep) -> Iterator[Problem]:
+    if EVERYBODY in step.overlap:
+        return
+    allowed: Iterable[str] = document.pools
+    if step.strata != POOL:
+        question = document.questions.get(step.strata)
+        if not isinstance(question, ChoiceQuestion):
+            yield f"{path}.strata", f"{step.strata} is neither pool nor a question with choices"
+            return
+        allowed = question.keys()
+    for stratum in step.overlap:
+        if stratum not in allowed:
+            yield f"{path}.overlap.{stratum}", f"is no stratum{among(allowed)}"
+
+
+def training(document: StudyDocument) -> Iterator[Problem]:
+    for number, step in enumerate(document.steps):
+        if isinstance(step, TrainingStep) and not (step.slides or step.quiz):
+            yield f"steps.{number}", "has neither slides nor a quiz"
