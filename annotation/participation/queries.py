@@ -13,7 +13,7 @@ from annotation.accounts.models import Identity
 from annotation.common.languages import direction
 from annotation.participation.models import Draft, Participation, ProfileEntry
 from annotation.participation.panels import provider_of
-from annotation.participation.steps import current_step, step_kind, steps_to_do
+from annotation.participation.steps import current_step, step_kind, steps_for, steps_to_do
 from annotation.studies.document import StudyDocument
 from annotation.studies.models import Study
 from annotation.studies.queries import document_of
@@ -89,14 +89,15 @@ def current_url(participation: Participation) -> str:
 def progress(participation: Participation) -> Progress:
     """How far it is: steps as people count them, time by the document's minutes."""
     steps = document_of(participation.version).steps
-    count = steps_to_do(document_of(participation.version))
-    index = min(participation.step, count - 1)
-    within = step_kind(steps[index].kind).progress(participation, steps[index])
-    minutes = [step.minutes for step in steps[:count]]
-    left = sum(minutes[index:]) - minutes[index] * within
+    mine = steps_for(participation)
+    here = max((place for place, index in enumerate(mine) if index <= participation.step), default=0)
+    step = steps[mine[here]]
+    within = step_kind(step.kind).progress(participation, step)
+    minutes = [steps[index].minutes for index in mine]
+    left = sum(minutes[here:]) - minutes[here] * within
     total = sum(minutes)
-    done = (total - left) / total if total else (index + within) / count
-    return Progress(index + 1, count, round(100 * done), math.ceil(left) if left >= 1 else 0)
+    done = (total - left) / total if total else (here + within) / len(mine)
+    return Progress(here + 1, len(mine), round(100 * done), math.ceil(left) if left >= 1 else 0)
 
 
 def closing_text(document: StudyDocument, language: str) -> str:

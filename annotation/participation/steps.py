@@ -38,6 +38,19 @@ def steps_to_do(document: StudyDocument) -> int:
     return len(document.steps) - (document.steps[-1].kind == "debrief" and len(document.steps) > 1)
 
 
+def steps_for(participation: Participation) -> list[int]:
+    """The places of the steps that this person meets on the way to the end: those of other pools are left out."""
+    document = document_of(participation.version)
+    steps = enumerate(document.steps[: steps_to_do(document)])
+    return [index for index, step in steps if not step.pools or participation.pool in step.pools]
+
+
+def step_after(participation: Participation, index: int) -> int:
+    """The place of the step that this person meets next; behind the last one where there is none."""
+    following = (place for place in steps_for(participation) if place > index)
+    return next(following, steps_to_do(document_of(participation.version)))
+
+
 def current_step(participation: Participation) -> Any:
     """The step in which the person is."""
     steps = document_of(participation.version).steps

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from annotation.participation.models import Draft, Participation
 from annotation.participation.services.places import give_back_seats
-from annotation.participation.steps import step_named, steps_to_do
+from annotation.participation.steps import step_after, step_named, steps_to_do
 from annotation.studies.queries import document_of
 
 log = structlog.get_logger()
@@ -18,13 +18,16 @@ def complete_step(*, participation: Participation, step: str, now: datetime) -> 
     """Move on from the step of that name; after the last one the participation is completed. One conditional update:
     the second time nothing happens, and False comes back. `participation` is fresh afterwards."""
     found = step_named(participation, step)
-    following = found[0] + 1 if found else 0
+    if found is None:
+        participation.refresh_from_db(fields=MOVED)
+        return False
+    following = step_after(participation, found[0])
     fields: dict[str, object] = {"step": following, "page": 0, "last_seen_at": now}
     ends = following >= steps_to_do(document_of(participation.version))
     if ends:
         fields |= {"state": Participation.State.COMPLETED, "ended_at": now}
     with transaction.atomic():
-        here = Participation.objects.filter(pk=participation.pk, step=following - 1, state=Participation.State.ACTIVE)
+        here = Participation.objects.filter(pk=participation.pk, step=found[0], state=Participation.State.ACTIVE)
         moved = here.update(**fields) == 1
         if moved:
             Draft.objects.filter(participation=participation, place__startswith=f"{step}/").delete()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from annotation.studies.document.comparison_checks import comparisons, item_sets, training
+from annotation.studies.document.comparison_checks import comparisons, item_sets, pools, training
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.document.protocols import ASKING
 from annotation.studies.document.steps import ConsentStep, ConversationsStep, QuestionnaireStep
@@ -35,7 +35,7 @@ def problems_in(document: StudyDocument) -> list[Problem]:
     """Every mistake that needs more than one part of the document."""
     checks = (
         *(_names, _references, _question_names, _conditions, _screening, _protocols, _blocks, _conversations),
-        *(item_sets, comparisons, training, _quotas, _panel, _texts),
+        *(item_sets, comparisons, pools, training, _quotas, _panel, _texts),
     )
     return [problem for check in checks for problem in check(document)]
 

@@ -64,6 +64,18 @@ def _strata(document: StudyDocument, path: str, step: ComparisonsStep) -> Iterat
             yield f"{path}.overlap.{stratum}", f"is no stratum{among(allowed)}"
 
 
+def pools(document: StudyDocument) -> Iterator[Problem]:
+    """Whom a step is for. Where a study begins and how it closes is for everybody."""
+    for number, step in enumerate(document.steps):
+        for pool in step.pools:
+            if pool not in document.pools:
+                yield f"steps.{number}.pools", f"{pool} is no pool{among(document.pools)}"
+        if step.pools and number == 0:
+            yield "steps.0.pools", "the first step is for everybody"
+        if step.pools and step.kind == "debrief" and number == len(document.steps) - 1:
+            yield f"steps.{number}.pools", "the closing text is for everybody"
+
+
 def training(document: StudyDocument) -> Iterator[Problem]:
     for number, step in enumerate(document.steps):
         if isinstance(step, TrainingStep) and not (step.slides or step.quiz):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from annotation.studies.document.names import Name
+from annotation.studies.document.step import Step
 from annotation.studies.problems import MistakeError
 from annotation.studies.questions.base import Strict
 from annotation.studies.texts import Text
@@ -70,7 +71,7 @@ class Disagreement(Strict):
     extra: int = Field(default=1, ge=1, le=20)
 
 
-class ComparisonsStep(Strict):
+class ComparisonsStep(Step):
     """Items judged one after another.
 
     `overlap` is the exact number of judgements per item and protocol: for everybody, or per stratum, where `strata`
@@ -78,8 +79,6 @@ class ComparisonsStep(Strict):
     counterbalanced: half of the people begin with one, half with the other."""
 
     kind: Literal["comparisons"]
-    name: Name
-    title: Text | None = None
     intro: Text | None = None
     items: Name
     protocol: Annotated[tuple[Name, ...], BeforeValidator(_protocols, json_schema_input_type=str | list[str])] = Field(

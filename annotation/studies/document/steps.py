@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, create_model, model_validator
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.document.names import Name
 from annotation.studies.document.recipes import CandidateRecipe
+from annotation.studies.document.step import Step
 from annotation.studies.document.training import TrainingStep
 from annotation.studies.problems import MistakeError
 from annotation.studies.questions.base import Strict
@@ -17,12 +18,10 @@ from annotation.studies.texts import Text
 TypeName = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^\S(.*\S)?$")]
 
 
-class ConsentStep(Strict):
+class ConsentStep(Step):
     """Shows a consent text (by its version) with statements to tick."""
 
     kind: Literal["consent"]
-    name: Name
-    title: Text | None = None
     minutes: float = Field(default=1, ge=0)
 
 
@@ -38,12 +37,10 @@ def _page(value: object) -> object:
     return {"questions": value} if isinstance(value, list | tuple) else value
 
 
-class QuestionnaireStep(Strict):
+class QuestionnaireStep(Step):
     """Pages of questions about the person."""
 
     kind: Literal["questionnaire"]
-    name: Name
-    title: Text | None = None
     pages: tuple[Annotated[Page, BeforeValidator(_page, json_schema_input_type=Page | list[str])], ...] = Field(
         min_length=1
     )
@@ -97,12 +94,10 @@ class AfterBlock(Strict):
     questions: tuple[str, ...] = Field(min_length=1)
 
 
-class ConversationsStep(Strict):
+class ConversationsStep(Step):
     """Live talks with hidden models."""
 
     kind: Literal["conversations"]
-    name: Name
-    title: Text | None = None
     intro: Text | None = None
     count: int = Field(ge=1, le=100)
     types: dict[TypeName, ConversationType] = Field(default_factory=dict)
@@ -130,12 +125,11 @@ class ConversationsStep(Strict):
         return self
 
 
-class DebriefStep(Strict):
+class DebriefStep(Step):
     """A closing text; the completion code stands below it."""
 
     kind: Literal["debrief"]
     name: Name = "debrief"
-    title: Text | None = None
     text: Text
     minutes: float = Field(default=1, ge=0)
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from annotation.studies.document.names import Name
+from annotation.studies.document.step import Step
 from annotation.studies.questions.base import Strict
 from annotation.studies.texts import Text
 
@@ -25,13 +25,11 @@ class QuizQuestion(Strict):
     wrong: Text | None = None
 
 
-class TrainingStep(Strict):
+class TrainingStep(Step):
     """Teaches the job before it is done. Who reaches the pass mark is qualified and goes on; who does not may try again
     `attempts` times in all, then the study ends as screened out (or goes on, marked as not qualified)."""
 
     kind: Literal["training"]
-    name: Name
-    title: Text | None = None
     slides: tuple[Slide, ...] = ()
     quiz: tuple[QuizQuestion, ...] = ()
     pass_mark: float = Field(default=1.0, ge=0, le=1, description="Share of right answers.")

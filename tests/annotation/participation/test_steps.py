@@ -290,6 +290,26 @@ def test_a_text_between_steps_is_passed_by_its_button() -> None:
     assert client.post(f"/p/{person.pk}/text/note/").headers["Location"] == f"/p/{person.pk}/questions/survey/1/"
 
 
+@pytest.mark.parametrize(
+    ("pool", "shown"),
+    [("raters", [1, 2]), ("judges", [1, 3]), ("", [1])],
+)
+def test_steps_of_other_pools_are_passed_over_and_not_counted(pool: str, shown: list[int]) -> None:
+    document = small() | {"pools": ["raters", "judges"]}
+    notes = [{"debrief": {"name": name, "text": "For you.", "pools": [name]}} for name in ("raters", "judges")]
+    document["steps"][2:2] = notes
+    person = participation(study(document), step=1, pool=pool)
+    passed = []
+    while person.state == "active":
+        passed.append(person.step)
+        services.complete_step(participation=person, step=step_name(person), now=timezone.now())
+    assert (passed, person.step, progress(person).count) == (shown, 4, 1 + len(shown))
+
+
+def step_name(person: Participation) -> str:
+    return str(person.version.document["steps"][person.step]["name"])
+
+
 # ---- ends ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("state", "code"),

@@ -14,7 +14,7 @@ from tests.annotation.studies.documents import document
 
 STEP_KEYS = (
     "after, allow_paste, continue_text, count, enforce_types, intro, kind, max_message_chars, minutes, name, opening, "
-    "opening_text, placeholder, title, turns, types, types_note"
+    "opening_text, placeholder, pools, title, turns, types, types_note"
 )
 KINDS = (
     "constant_sum, drop_down, likert, likert_rows, long_text, multiple_choice, number, short_text, single_choice, "
@@ -414,6 +414,11 @@ def test_a_bare_number_is_the_overlap_for_everybody() -> None:
             "steps.0.select",
             "stratified",
             "steps.0.select_by: is missing; name the tag whose values are to be judged equally often",
+        ),
+        (
+            "steps.0.pools",
+            ["lay"],
+            "steps.0.pools: lay is no pool; allowed are crowd, expert\nsteps.0.pools: the first step is for everybody",
         ),
         ("steps.0.strata", "region", "steps.0.strata: region is neither pool nor a question with choices"),
         (
