@@ -54,5 +54,10 @@ class ItemSetRules(Strict):
     what people write in that step the items of this set."""
 
     file: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")
+    mapping: dict[str, str] = Field(
+        default_factory=dict,
+        description="What the file's columns are used for: 'prompt: messages'. Empty: as their names propose.",
+    )
+    licence: str = Field(default="", max_length=200, description="Of its items, where they do not say it themselves.")
     candidates: Annotated[SetRecipe, BeforeValidator(_recipe, json_schema_input_type=SetRecipe | str)] = SetRecipe()
     from_step: str = ""
