@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -61,6 +62,13 @@ class Site:
             self._process.kill()
             self._process.wait()
 
+    def clear(self) -> None:
+        """Whatever a test that failed in the middle has left: the site, and the programs that it started."""
+        self.kill()
+        for pid in self.pids().values():
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+
     def pids(self) -> dict[str, int]:
         return {file.stem: int(file.read_text().split()[0]) for file in (self.folder / "run").glob("*.pid")}
 
@@ -75,7 +83,7 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("site") / "data")
     yield site
-    site.kill()
+    site.clear()
 
 
 @pytest.fixture
