@@ -68,6 +68,8 @@ class Supervisor:
                 child.process, child.began, child.start_at = self._launch(child.program), now, None
 
     def _note_end(self, child: _Child, now: float) -> None:
+        # what it had started, such as a worker's beat, must not go on beside that of the next one
+        _kill_session(child.process)
         child.ends_in_a_row = 1 if now - child.began > LIVED_LONG else child.ends_in_a_row + 1
         pause = min(2.0 ** (child.ends_in_a_row - 1), LONGEST_PAUSE)
         child.start_at = now + pause

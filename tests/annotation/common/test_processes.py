@@ -1,6 +1,7 @@
 """Real processes, small ones; time is a list of numbers wherever a pause is meant."""
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -163,3 +164,14 @@ def test_a_port_is_free_until_somebody_listens() -> None:
 )
 def test_an_end_is_told_in_words(code: int, words: str) -> None:
     assert how_it_ended(code) == words
+
+
+def test_what_a_killed_program_had_started_goes_with_it(supervisor: Watched) -> None:
+    parent = supervisor.run("family", PARENT)
+    for word in ("up", "child"):
+        supervisor.wait_for_word("family", word)
+    child = int(re.search(r"child (\d+)", supervisor.log("family").read_text())[1])
+    os.kill(parent, signal.SIGKILL)
+    supervisor.wait_for_end("family")
+    supervisor.check()
+    wait_until("the child is gone", lambda: gone(child))
