@@ -33,6 +33,7 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
     "What they said": [
         ("Conversations", "forum", "conversations_conversation"),
         ("Judgements", "balance", "judgements_judgement"),
+        ("Quality flags", "flag", "quality_flag"),
         ("Assignments", "assignment", "assignments_assignment"),
         ("Showings", "visibility", "assignments_presentation"),
     ],

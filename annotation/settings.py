@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "annotation.assignments",
     "annotation.judgements",
     "annotation.conversations",
+    "annotation.quality",
     "annotation.exports",
 ]
 

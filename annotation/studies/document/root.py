@@ -104,6 +104,11 @@ class Retention(Strict):
     withdrawal_window_days: int | None = Field(default=None, ge=0)
 
 
+CheckName = Literal[
+    "speed_mad", "straight_lining", "untouched_sliders", "failed_gold", "inconsistent_repeats", "pasted_text"
+]
+
+
 class StudyDocument(Strict):
     """A study, whole. Everything that shapes what annotators see is in here."""
 
@@ -125,6 +130,7 @@ class StudyDocument(Strict):
     quotas: tuple[Quota, ...] = ()
     panel: Panel = Panel()
     payment: Payment = Payment()
+    checks: tuple[CheckName, ...] = Field(default=(), description="They only flag; a researcher decides.")
     export: ExportDeclaration = ExportDeclaration()
     retention: Retention = Retention()
 

@@ -22,8 +22,8 @@ KINDS = (
 )
 OF_USE = "choices, help, kind, na, other, other_label, prefer_not, required, show_if, shuffle, text"
 ROOT_KEYS = (
-    "consent, contact, export, item_sets, languages, minutes, models, panel, payment, pools, protocols, questions, "
-    "quotas, retention, steps, study, summary, title"
+    "checks, consent, contact, export, item_sets, languages, minutes, models, panel, payment, pools, protocols, "
+    "questions, quotas, retention, steps, study, summary, title"
 )
 STEPS = "comparisons, consent, conversations, debrief, questionnaire, training"
 NUMERIC = "a required slider, number or likert without N/A, so that every candidate has a number"

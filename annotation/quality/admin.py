@@ -1,0 +1,80 @@
+"""Quality flags: what checks saw, and what was decided about it, with the reason."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+
+from annotation.common.errors import DomainError
+from annotation.quality.checks import CHECKS
+from annotation.quality.models import Flag
+from annotation.quality.services import decide_flag, raise_flags
+from annotation.studies.models import Study
+
+DECISIONS = [
+    (Flag.Decision.DISMISSED, "Dismissed: nothing is wrong"),
+    (Flag.Decision.CONFIRMED, "Confirmed: it stays in the data, with its flag"),
+    (Flag.Decision.EXCLUDED, "Excluded: releases leave this person out where they are told to"),
+]
+
+
+class DecisionForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """A decision always has its reason."""
+
+    decision = forms.ChoiceField(choices=DECISIONS, widget=UnfoldAdminSelectWidget)
+    reason = forms.CharField(widget=UnfoldAdminTextareaWidget({"rows": 3}), max_length=2_000)
+
+    class Meta:
+        model = Flag
+        fields = ["decision", "reason"]
+
+
+@admin.register(Flag)
+class FlagAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+    form = DecisionForm
+    list_display = ["what", "participation", "subject", "value", "threshold", "decision", "decided_by", "raised_at"]
+    list_filter = ["participation__study", "check_name", "decision", "participation__rehearsal"]
+    search_fields = ["participation__id", "subject"]
+    list_select_related = ["participation__study"]
+    readonly_fields = ["what", "participation", "subject", "value", "threshold", "details", "raised_at", "decided_by"]
+    fields = [*readonly_fields, "decision", "reason"]
+    actions = ["check_now"]
+    list_per_page = 50
+
+    @admin.display(description="what was seen", ordering="check_name")
+    def what(self, flag: Flag) -> str:
+        check = CHECKS.get(flag.check_name)
+        return check.title if check else flag.check_name
+
+    @admin.action(description="Run the checks of these studies now")
+    def check_now(self, request: HttpRequest, flags: QuerySet[Flag]) -> None:
+        for study in Study.objects.filter(participations__flags__in=flags).distinct():
+            count = raise_flags(study=study, now=timezone.now())
+            messages.success(request, f"{study.slug}: {count} flags are open.")
+
+    def save_model(self, request: HttpRequest, obj: Flag, form: Any, change: bool) -> None:
+        try:
+            decide_flag(
+                flag_id=obj.pk,
+                decision=form.cleaned_data["decision"],
+                reason=form.cleaned_data["reason"],
+                actor=request.user.get_username(),
+                now=timezone.now(),
+            )
+        except DomainError as error:
+            messages.error(request, error.text)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Flag]:
+        rows: QuerySet[Flag] = super().get_queryset(request)
+        return rows if request.user.is_superuser else rows.filter(participation__study__owner=request.user.pk)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
