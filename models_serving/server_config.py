@@ -18,6 +18,8 @@ _KINDS: dict[str, type] = {
     "slots": int,
     "chat_template": str,
 }
+# What the catalogue says about a model to others. It may stand beside the rest; loading has no use for it.
+_PUBLISHED: dict[str, type] = {"licence": str, "card": dict}
 
 
 class ConfigError(Exception):
@@ -61,12 +63,14 @@ def from_pairs(pairs: Sequence[str]) -> list[ModelSpec]:
 def _spec(entry: Any, place: str, base: Path) -> ModelSpec:
     if not isinstance(entry, dict):
         raise ConfigError(f"{place} must be a mapping")
-    if unknown := sorted(set(map(str, entry)) - set(_KINDS)):
-        raise ConfigError(f"{place}.{unknown[0]} is unknown; known are {', '.join(_KINDS)}")
+    kinds = _KINDS | _PUBLISHED
+    if unknown := sorted(set(map(str, entry)) - set(kinds)):
+        raise ConfigError(f"{place}.{unknown[0]} is unknown; known are {', '.join(kinds)}")
     for name, value in entry.items():
-        if not isinstance(value, _KINDS[name]) or isinstance(value, bool):
-            raise ConfigError(f"{place}.{name} must be {_KINDS[name].__name__}")
+        if not isinstance(value, kinds[name]) or isinstance(value, bool):
+            raise ConfigError(f"{place}.{name} must be {kinds[name].__name__}")
     if missing := [name for name in ("name", "path") if not entry.get(name)]:
         raise ConfigError(f"{place}.{missing[0]} is missing")
     files = {name: base / entry[name] for name in ("path", "chat_template") if name in entry}
-    return ModelSpec(**(entry | {name: str(file) for name, file in files.items() if file.exists()}))
+    loaded = {name: value for name, value in entry.items() if name in _KINDS}
+    return ModelSpec(**(loaded | {name: str(file) for name, file in files.items() if file.exists()}))

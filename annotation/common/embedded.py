@@ -101,6 +101,7 @@ def prepare_models() -> str:
     outside = bool(settings.OUTSIDE_MODEL_SERVER and settings.MODELS)
     declared: list[dict[str, Any]] = [
         {"name": model["name"], "enabled": True, "served_name": model["path"] if outside else model["name"]}
+        | _untold_facts(model)
         for model in models
     ]
     declared += [{"name": name, "enabled": False} for name in gone.values_list("name", flat=True)]
@@ -108,6 +109,12 @@ def prepare_models() -> str:
     file.write_text(json.dumps(declared), encoding="utf-8")
     _quietly("models", "register", str(file), "--url", settings.MODEL_SERVER_URL)
     return ", ".join(names)
+
+
+def _untold_facts(model: dict[str, Any]) -> dict[str, Any]:
+    """Card and licence of a model, where the catalogue has none: what an administrator wrote there stays."""
+    row = _rows("catalog", "ServedModel").filter(name=model["name"]).values("card", "licence").first() or {}
+    return {fact: model[fact] for fact in ("card", "licence") if fact in model and not row.get(fact)}
 
 
 def prepare_studies() -> str:

@@ -206,7 +206,7 @@ def _linked(address: str) -> SafeString:
 def _pending(study: Study) -> tuple[list[Change], list[tuple[str, str]]]:
     """What publishing would change, or why the draft cannot be read."""
     try:
-        draft = loading.read_document(study.draft).canonical()
+        draft = services.with_cards(loading.read_document(study.draft)).canonical()
     except DocumentError as error:
         return [], error.problems
     if study.current is None:

@@ -60,7 +60,8 @@ def save_source(*, slug: str, tree: dict[str, Any], actor: str, now: datetime, o
 def publish(
     *, study: Study, actor: str, now: datetime, published_by: User | None = None, confirmed: bool = False
 ) -> StudyVersion:
-    """Publish the draft as the next version, with an audit line. An unchanged draft gives the current version back.
+    """Publish the draft as the next version, with an audit line; models without a card get the catalogue's, so that
+    the version says what was known when it began. An unchanged draft gives the current version back.
     Changes that break the data are refused unless `confirmed`."""
     with transaction.atomic():
         # the lock makes two publishers queue, so that numbers have no gap and no twin
@@ -69,6 +70,7 @@ def publish(
         problems = served_model_problems(document)
         if problems:
             raise DocumentError(problems)
+        document = with_cards(document)
         current, canonical = study.current, document.canonical()
         if current is not None and current.sha256 == document.sha256():
             return current
@@ -142,6 +144,18 @@ def served_model_problems(document: StudyDocument) -> list[tuple[str, str]]:
             hint = nearest(entry.served_name, allowed) or "; no model is served yet"
             problems.append((f"models.pool.{number}.serve", f"{entry.served_name} {state}{hint}"))
     return problems
+
+
+def with_cards(document: StudyDocument) -> StudyDocument:
+    """The document, with the catalogue's published facts on every pool entry that says none itself."""
+    if document.models is None:
+        return document
+    cards = dict(ServedModel.objects.values_list("name", "card"))
+    pool = tuple(
+        entry if entry.card else entry.model_copy(update={"card": cards.get(entry.served_name, {})})
+        for entry in document.models.pool
+    )
+    return document.model_copy(update={"models": document.models.model_copy(update={"pool": pool})})
 
 
 def with_models_served(tree: dict[str, Any], served: list[str]) -> dict[str, Any]:

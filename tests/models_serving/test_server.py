@@ -290,6 +290,7 @@ def test_the_process_serves_a_configuration_and_ends_running_answers_on_sigterm(
         ("- {name: a}", "[0].path is missing"),
         ("- {name: a, path: b, colour: red}", "[0].colour is unknown"),
         ("- {name: a, path: b, slots: many}", "[0].slots must be int"),
+        ("- {name: a, path: b, card: many}", "[0].card must be dict"),
         ("{}", "must hold a list of models"),
         ("[", "cannot be read"),
         ("- {name: a, path: who/knows}", "a: a hub id needs `revision`"),

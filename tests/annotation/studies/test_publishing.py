@@ -97,6 +97,30 @@ def test_unchanged_document_makes_no_new_version() -> None:
 
 
 @pytest.mark.django_db
+def test_models_without_a_card_get_the_one_of_the_catalogue() -> None:
+    own = {"model_provider": "Somebody"}
+    for name in ("one", "two", "three"):
+        ServedModel.objects.create(name=name, card={"model_provider": name.title()})
+    pool = ["one", {"name": "second", "serve": "two"}, {"name": "three", "card": own}]
+    study = created(models={"pool": pool})
+    first = publish(study)
+    cards = [entry["card"] for entry in first.document["models"]["pool"]]
+    assert cards == [{"model_provider": "One"}, {"model_provider": "Two"}, own]
+    assert document_of(first).sha256() == first.sha256
+    assert publish(study).pk == first.pk
+
+
+@pytest.mark.django_db
+def test_card_that_changed_in_the_catalogue_is_a_change_that_breaks_nothing() -> None:
+    served("one", "two")
+    study = created()
+    publish(study)
+    ServedModel.objects.filter(name="one").update(card={"model_type": "Chat"})
+    version = publish(study)
+    assert (version.number, version.document["models"]["pool"][0]["card"]) == (2, {"model_type": "Chat"})
+
+
+@pytest.mark.django_db
 def test_changed_wording_makes_the_next_version_and_leaves_the_first_as_it_was() -> None:
     served("one", "two")
     study = created()

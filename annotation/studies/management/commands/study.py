@@ -95,7 +95,8 @@ class Command(BaseCommand):
             raise CommandError(f"{study.slug} has no published version to compare with.")
         source = options["source"]
         tree = loading.read_source(source) if source else loading.read_tree(study.draft)
-        found = changes(study.current.document, loading.checked(tree | {"study": study.slug}).canonical())
+        drafted = services.with_cards(loading.checked(tree | {"study": study.slug}))
+        found = changes(study.current.document, drafted.canonical())
         self.stdout.write("\n".join(str(change) for change in found) or "Nothing changed.")
 
     def publish(self, options: dict[str, Any]) -> None:

@@ -1,0 +1,56 @@
+"""What `manage.py up` tells the catalogue about the models that it serves."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from annotation.common import embedded
+from annotation.exports.layouts.prism.models import card_problems, model_records
+from annotation.studies import services
+from annotation.studies.loading import read_source
+from annotation.studies.queries import document_of
+from models_serving.catalog.models import ServedModel
+
+DEMO: list[dict[str, Any]] = json.loads(embedded.DEMO_MODELS.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def here(tmp_path: Path, settings: Any, db: None) -> None:
+    settings.DATA_DIR, settings.MODELS = tmp_path, []
+
+
+def published() -> dict[str, tuple[Any, str]]:
+    return {model.name: (model.card, model.licence) for model in ServedModel.objects.all()}
+
+
+@pytest.mark.usefixtures("here")
+def test_demo_models_are_registered_with_card_and_licence() -> None:
+    assert embedded.prepare_models() == "demo-terse, demo-warm, demo-formal, demo-playful"
+    assert published() == {model["name"]: (model["card"], "Apache-2.0") for model in DEMO}
+    assert [problem for model in DEMO for problem in card_problems(model["card"])] == []
+
+
+@pytest.mark.usefixtures("here")
+def test_models_known_without_a_card_get_it_and_what_somebody_wrote_stays() -> None:
+    ServedModel.objects.create(name="demo-terse", url="http://127.0.0.1:1/v1")
+    ServedModel.objects.create(
+        name="demo-warm", url="http://127.0.0.1:1/v1", card={"model_provider": "Us"}, licence="MIT"
+    )
+    embedded.prepare_models()
+    assert published()["demo-terse"] == (DEMO[0]["card"], "Apache-2.0")
+    assert published()["demo-warm"] == ({"model_provider": "Us"}, "MIT")
+
+
+@pytest.mark.usefixtures("here")
+def test_export_of_the_demo_study_names_provider_family_and_type_of_every_model() -> None:
+    embedded.prepare_models()
+    study = services.save_source(slug="demo", tree=read_source("prism-demo"), actor="ada", now=timezone.now())
+    version = services.publish(study=study, actor="ada", now=timezone.now())
+    told = ("long_name", "longcode", "model_family", "model_provider", "model_provider_type", "model_type", "link")
+    assert [tuple(record[key] for key in told) for record in model_records([document_of(version)])] == [
+        (name, code, "Plurivox demo", "Plurivox", "Open Access", "Chat", "models_serving/demo/README.md")
+        for name, code in (("demo-terse", "DT"), ("demo-warm", "DW"), ("demo-formal", "DF"), ("demo-playful", "DP"))
+    ]
