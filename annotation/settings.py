@@ -35,6 +35,9 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_celery_beat",
     "csp",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "models_serving.catalog",
     "annotation.common",
     "annotation.accounts",
@@ -46,6 +49,7 @@ INSTALLED_APPS = [
     "annotation.conversations",
     "annotation.quality",
     "annotation.exports",
+    "annotation.api",
 ]
 
 MIDDLEWARE = [
@@ -161,6 +165,42 @@ MODERATION_API_KEY_ENV = "MODERATION_API_KEY"
 # longer than the panel's own maximum time
 SEAT_TIMEOUT_HOURS = read_int("SEAT_TIMEOUT_HOURS", 24, least=1)
 STARTS_PER_MINUTE = read_int("STARTS_PER_MINUTE", 120, least=1)
+
+# ---- the machine's door --------------------------------------------------------------------------------------------
+API_REQUESTS_PER_MINUTE = read_int("API_REQUESTS_PER_MINUTE", 1_200, least=1)
+REST_FRAMEWORK = {
+    "EXCEPTION_HANDLER": "annotation.api.problems.answer",
+    "UNAUTHENTICATED_USER": None,
+    # an address that does not say who may is closed
+    "DEFAULT_AUTHENTICATION_CLASSES": ["annotation.api.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["annotation.api.permissions.HasScope"],
+    "DEFAULT_SCHEMA_CLASS": "annotation.api.schema.Described",
+    # no word of a query changes the format
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Plurivox",
+    "DESCRIPTION": "What people's pages and the admin do, for scripts and for AI judges. Show a token with every "
+    "request: `Authorization: Bearer pv_…`.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "AnnotatorKind": "annotation.accounts.models.Annotator.Kind",
+        "AnnotatorState": "annotation.participation.models.Participation.State",
+        "AssignmentState": "annotation.assignments.models.Assignment.State",
+        "CandidateState": "annotation.items.models.Candidate.State",
+        "ConversationState": "annotation.conversations.models.Conversation.State",
+        "ExportState": "annotation.exports.models.ExportRun.State",
+        "JobKind": "annotation.items.models.SetJob.Kind",
+        "JobState": "annotation.items.models.SetJob.State",
+        "StudyState": "annotation.studies.models.Study.State",
+        "TurnState": "annotation.conversations.models.Turn.State",
+    },
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": ["annotation.api.schema.with_problems", "drf_spectacular.hooks.postprocess_schema_enums"],
+}
 
 # ---- pages ---------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

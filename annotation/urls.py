@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("annotation.common.urls")),
     path("admin/", admin.site.urls),
     path("studies/", include("annotation.studies.urls")),
+    path("api/v1/", include("annotation.api.urls")),
     path("csrf/", common.csrf, name="csrf"),
     path("", include("annotation.participation.urls")),
     path("", include("annotation.conversations.urls")),

@@ -14,6 +14,8 @@ from django.utils import timezone
 
 from annotation.accounts.models import Identity
 from annotation.accounts.services import record_audit
+from annotation.api.rules import MAY
+from annotation.api.urls import urlpatterns as api_urls
 from annotation.conversations.queries import after_assignments, step_of
 from annotation.conversations.services.conversations import finish_conversation
 from annotation.participation.models import Participation
@@ -47,7 +49,16 @@ ANY_STAFF = ((302, 302, 302, 200), (302, 302, 200))
 ANY_STAFF_ONLY = ((302, 302, 302, 200), (302, 302, 405))
 FORWARDED = ((302, 302, 302, 302), (302, 302, 302))
 
+# the API knows tokens alone: to it all of these are nobody (what tokens open: tests/annotation/api/)
+NO_TOKEN = ((401,) * 4, (401,) * 3)
+API = {
+    **{f"api/v1/{one.pattern}": NO_TOKEN for one in api_urls if one.name in MAY},
+    "api/v1/schema/": OPEN,
+    "api/v1/docs/": OPEN,
+    "api/v1/<path:rest>": ((404,) * 4, (404,) * 3),
+}
 ADDRESSES: dict[str, Statuses] = {
+    **API,
     "": OPEN,
     "healthz": OPEN,
     # neither worker nor models are there in this test
@@ -123,6 +134,7 @@ ADMIN_TABLES = (
     "exports/exportschedule",
     "exports/exportrun",
     "exports/textassessment",
+    "api/apitoken",
 )
 # the transcript says no more than that it is not there
 OWN_ADMIN_PAGES = {f"admin/conversations/conversation/{OBJECT}change/": HIDDEN}
@@ -193,6 +205,8 @@ class World:
             "text/<slug:step>": "text/note",
             "<slug:step>": "chats",
             "<str:step>": "chats",
+            "<int:pk>": "1",
+            "<path:rest>": "nothing/of/this/",
         }
 
     def url(self, address: str) -> str:

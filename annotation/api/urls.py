@@ -1,0 +1,55 @@
+"""The addresses of the API. Each view's `address` is its name here and in the table of `rules.py`."""
+
+from django.urls import URLPattern, path
+
+from annotation.api.views import docs
+from annotation.api.views.base import Endpoint
+from annotation.api.views.exports import ExportFile, Exports, OneExport
+from annotation.api.views.items import ItemSets, OneItem, OneItemSet, OneSetJob, SetItems, SetJobs
+from annotation.api.views.people import (
+    Annotators,
+    Assignments,
+    Conversations,
+    Judgements,
+    OneAnnotator,
+    OneAssignment,
+    OneConversation,
+    OneJudgement,
+)
+from annotation.api.views.studies import OneStudy, OneVersion, Studies, StudySchema, Token, Versions
+
+app_name = "api"
+
+
+def at(route: str, view: type[Endpoint]) -> URLPattern:
+    return path(route, view.as_view(), name=view.address)
+
+
+urlpatterns = [
+    path("schema/", docs.schema, name="schema"),
+    path("docs/", docs.docs, name="docs"),
+    at("token/", Token),
+    at("study-schema/", StudySchema),
+    at("studies/", Studies),
+    at("studies/<slug:slug>/", OneStudy),
+    at("studies/<slug:slug>/versions/", Versions),
+    at("studies/<slug:slug>/versions/<int:number>/", OneVersion),
+    at("item-sets/", ItemSets),
+    at("item-sets/<int:pk>/", OneItemSet),
+    at("item-sets/<int:pk>/items/", SetItems),
+    at("item-sets/<int:pk>/jobs/", SetJobs),
+    at("set-jobs/<uuid:pk>/", OneSetJob),
+    at("items/<uuid:pk>/", OneItem),
+    at("assignments/", Assignments),
+    at("assignments/<uuid:pk>/", OneAssignment),
+    at("judgements/", Judgements),
+    at("judgements/<uuid:pk>/", OneJudgement),
+    at("annotators/", Annotators),
+    at("annotators/<uuid:pk>/", OneAnnotator),
+    at("conversations/", Conversations),
+    at("conversations/<uuid:pk>/", OneConversation),
+    at("exports/", Exports),
+    at("exports/<uuid:pk>/", OneExport),
+    at("exports/<uuid:pk>/files/<str:name>", ExportFile),
+    path("<path:rest>", docs.nothing, name="nothing"),
+]
