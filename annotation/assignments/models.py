@@ -8,9 +8,12 @@ from django.db import models
 class Assignment(models.Model):
     """A place for one judgement of one item under one protocol.
 
-    Places of a comparisons step are rows before anybody asks. `key` says which open place comes next: the selection
-    policy writes it, leasing takes the smallest; `copy` counts the places of one item, protocol and stratum, so that
-    the smallest copies first means least judged first."""
+    Places of a comparisons step are rows before anybody asks. `copy` counts the places of one item, protocol, stratum
+    and wave from 0, and no two rows that are open, leased or done may have the same: the overlap is a fact of this
+    table. `key` says which open place comes next: the selection policy writes it, leasing takes the smallest.
+
+    A lease that ran out, was given back or skipped stays as a row, and an open row with the same copy follows it. An
+    open row that has a participation is kept for that person: an item to be judged again."""
 
     class State(models.TextChoices):
         OPEN = "open"
@@ -45,7 +48,9 @@ class Assignment(models.Model):
     participation = models.ForeignKey(
         "participation.Participation", on_delete=models.CASCADE, null=True, blank=True, related_name="assignments"
     )
+    leased_at = models.DateTimeField(null=True, blank=True)
     leased_until = models.DateTimeField(null=True, blank=True)
+    ahead = models.BooleanField(default=False, help_text="Leased before its turn, so that the page can fetch it.")
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     skip_reason = models.CharField(max_length=80, blank=True)
     created_at = models.DateTimeField()
@@ -58,13 +63,24 @@ class Assignment(models.Model):
                 fields=["item", "protocol", "participation", "repeat"],
                 condition=models.Q(participation__isnull=False) & ~models.Q(state="expired"),
                 name="one_place_per_person_item_protocol",
-            )
+            ),
+            # I1: as many places as the overlap says, and so never one judgement more
+            models.UniqueConstraint(
+                fields=["item", "study", "step", "protocol", "stratum", "wave", "rehearsal", "copy"],
+                condition=models.Q(reason__in=["planned", "disagreement"], state__in=["open", "leased", "done"]),
+                name="one_place_per_copy",
+            ),
         ]
         indexes = [
             models.Index(
-                fields=["study", "step", "protocol", "stratum", "rehearsal", "copy", "key"],
-                condition=models.Q(state="open"),
+                fields=["study", "step", "protocol", "stratum", "rehearsal", "key"],
+                condition=models.Q(state="open", participation__isnull=True),
                 name="open_places_in_order",
+            ),
+            models.Index(
+                fields=["study", "step", "protocol", "stratum", "wave"],
+                condition=models.Q(rehearsal=True),
+                name="places_of_bots",
             ),
             models.Index(fields=["leased_until"], condition=models.Q(state="leased"), name="leased_places_by_expiry"),
             models.Index(fields=["participation", "step", "state"], name="places_of_a_person"),
@@ -72,6 +88,24 @@ class Assignment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.protocol} on {self.item} ({self.state})"
+
+
+class StepPlaces(models.Model):
+    """How far the places of a comparisons step are made: the waves that staff opened, and what was there when places
+    were last looked after."""
+
+    study = models.ForeignKey("studies.Study", on_delete=models.CASCADE, related_name="step_places")
+    step = models.CharField(max_length=80)
+    waves = models.PositiveSmallIntegerField(default=1)
+    seen = models.JSONField(default=dict, help_text="Version, items and jobs as they were; places are made anew after.")
+    opened_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "step places"
+        constraints = [models.UniqueConstraint(fields=["study", "step"], name="one_row_per_step_with_places")]
+
+    def __str__(self) -> str:
+        return f"{self.study}/{self.step}: {self.waves} waves"
 
 
 class Presentation(models.Model):

@@ -59,7 +59,10 @@ class Item(models.Model):
                 fields=["item_set", "external_id"], condition=~models.Q(external_id=""), name="one_item_per_external_id"
             )
         ]
-        indexes = [models.Index(fields=["item_set", "ordinal"], name="items_of_a_set_in_order")]
+        indexes = [
+            models.Index(fields=["item_set", "ordinal"], name="items_of_a_set_in_order"),
+            models.Index(fields=["item_set"], condition=~models.Q(gold={}), name="gold_items_of_a_set"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.origin} item {str(self.pk)[:8]}"

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from annotation.assignments.models import Assignment
-from annotation.assignments.services import close_assignment
+from annotation.assignments.services import close_assignment, take_back
 from annotation.common.errors import ConflictError, DomainError, NotFoundError
 from annotation.judgements.asking import JudgementForm
 from annotation.judgements.choice import Decision
@@ -54,7 +54,8 @@ def submit_judgement(
 
     In one transaction: lock the place, so that two posts at once queue here; give back the earlier judgement where the
     key is known (`ConflictError` where the body differs, and the first stays); read the answers by the questions of the
-    published protocol (`AnswersRefusedError`); translate slot letters through the stored showing; write."""
+    published protocol (`AnswersRefusedError`); translate slot letters through the stored showing; write. When the lease
+    has run out the answer is marked late, and is refused (`ConflictError`) where somebody else has the place by now."""
     body = body_sha256(fields)
     with transaction.atomic():
         assignment = _locked(assignment_id, participation)
@@ -64,11 +65,14 @@ def submit_judgement(
         form = JudgementForm(
             assignment, assignment.presentation, document_of(assignment.version), fields, participation.language
         )
+        late = _is_late(assignment, now)
+        if assignment.state == Assignment.State.EXPIRED:
+            take_back(place=assignment, now=now)
         close_assignment(assignment_id=assignment.pk, now=now)
         if not form.is_valid():
             # leaving the block by an exception opens the place again
             raise AnswersRefusedError(form)
-        written = _write(form, participation, key=key, body=body, timings=timings, now=now)
+        written = _write(form, participation, key=key, body=body, timings=timings, late=late, now=now)
         return Submission(written, repeated=False)
 
 
@@ -87,6 +91,10 @@ def _locked(assignment_id: uuid.UUID, participation: Participation) -> Assignmen
     return assignment
 
 
+def _is_late(assignment: Assignment, now: datetime) -> bool:
+    return assignment.leased_until is not None and assignment.leased_until < now
+
+
 def _same(earlier: Judgement, assignment: Assignment, body: str) -> Judgement:
     if earlier.assignment_id != assignment.pk or earlier.body_sha256 != body:
         raise ConflictError("Your first answer is saved and stays as it is; this one differs from it.")
@@ -94,7 +102,14 @@ def _same(earlier: Judgement, assignment: Assignment, body: str) -> Judgement:
 
 
 def _write(
-    form: JudgementForm, participation: Participation, *, key: str, body: str, timings: dict[str, Any], now: datetime
+    form: JudgementForm,
+    participation: Participation,
+    *,
+    key: str,
+    body: str,
+    timings: dict[str, Any],
+    late: bool,
+    now: datetime,
 ) -> Judgement:
     assignment = form.assignment
     decision = form.decision or Decision(None, "")
@@ -110,6 +125,7 @@ def _write(
         choice_rule=decision.rule,
         choice=_by_id(decision.details, form.slots),
         timings=timings,
+        late=late,
         submitted_at=now,
     )
 

@@ -1,0 +1,12 @@
+"""Selection policies by the name that documents use."""
+
+from annotation.assignments.policies.balanced_pairs import BalancedPairs
+from annotation.assignments.policies.base import Policy
+from annotation.assignments.policies.least_judged import LeastJudged
+from annotation.assignments.policies.ordered import Ordered
+from annotation.assignments.policies.random import Random
+from annotation.assignments.policies.stratified import Stratified
+
+POLICIES: dict[str, Policy] = {
+    policy.name: policy for policy in (Random(), LeastJudged(), Ordered(), Stratified(), BalancedPairs())
+}

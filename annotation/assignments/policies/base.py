@@ -1,0 +1,36 @@
+"""What every selection policy fulfils. A policy is one file here and one line in the registry.
+
+It says in which order open places are taken, by writing a number (`key`) into each when it is made: the smallest open
+key comes next. So leasing costs the same under every policy and at every size."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from annotation.items.models import Item
+from annotation.studies.document.comparisons import ComparisonsStep
+
+# (item, how many places of it come before this one, a number from 0 to 1 that is the place's own) → key
+Keys = Callable[[Item, int, float], float]
+# sooner than whatever a policy says
+FIRST = -1e9
+
+
+class Policy:
+    """`candidates`: whether `keys` looks at the items' candidates."""
+
+    name: ClassVar[str]
+    candidates: ClassVar[bool] = False
+
+    def keys(self, step: ComparisonsStep, items: Callable[[], Iterator[Item]]) -> Keys:
+        """The keys of one run over the set; `items` walks over all of it, in the order in which they will be asked
+        for."""
+        raise NotImplementedError
+
+
+def models_of(item: Item) -> tuple[str, ...]:
+    """The model of each candidate, in database order: what the document's pool or the import calls it."""
+    return tuple(_model(candidate) for candidate in item.candidates.all())
+
+
+def _model(candidate: Any) -> str:
+    return candidate.pool_entry or str(candidate.provenance.get("model", ""))

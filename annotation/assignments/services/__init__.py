@@ -1,0 +1,28 @@
+"""Writes about places for judgements: making them, leasing, giving back, showing."""
+
+from annotation.assignments.services.leasing import lease_ahead, lease_next
+from annotation.assignments.services.places import open_places
+from annotation.assignments.services.returning import expire_overdue, give_back, heartbeat, skip_place, take_back
+from annotation.assignments.services.showing import (
+    assign_to_author,
+    close_assignment,
+    present_candidates,
+    present_in_order,
+    skip_assignment,
+)
+
+__all__ = [
+    "assign_to_author",
+    "close_assignment",
+    "expire_overdue",
+    "give_back",
+    "heartbeat",
+    "lease_ahead",
+    "lease_next",
+    "open_places",
+    "present_candidates",
+    "present_in_order",
+    "skip_assignment",
+    "skip_place",
+    "take_back",
+]

@@ -1,0 +1,153 @@
+"""Places for people: rows that exist before anybody asks, as many as the overlap says."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from annotation.assignments.models import Assignment, StepPlaces
+from annotation.assignments.policies import POLICIES
+from annotation.assignments.policies.base import Keys
+from annotation.assignments.strata import places_before
+from annotation.common.seeds import derive_seed
+from annotation.items.models import Candidate, Item
+from annotation.studies.document.comparisons import ComparisonsStep
+from annotation.studies.models import StudyVersion
+from annotation.studies.queries import document_of
+
+# places, or items where they have one place each, that are in memory at a time
+BATCH = 5_000
+State, Reason = Assignment.State, Assignment.Reason
+# what counts towards the overlap
+TAKEN = (State.OPEN, State.LEASED, State.DONE)
+COUNTED = (Reason.PLANNED, Reason.DISAGREEMENT)
+# item, protocol, stratum, wave, copy
+Spot = tuple[uuid.UUID, str, str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What places are made for: a step as a version has it, these waves of it, for people or for bots."""
+
+    version: StudyVersion
+    step: ComparisonsStep
+    waves: Sequence[int]
+    rehearsal: bool = False
+
+    def spots(self, item: Item) -> Iterator[Spot]:
+        """Every place that the item is to have."""
+        for protocol in self.step.protocol:
+            for stratum, overlap in self.step.overlap.items():
+                for wave in self.waves:
+                    for copy in range(overlap):
+                        yield item.pk, protocol, stratum, wave, copy
+
+    @property
+    def items_at_once(self) -> int:
+        per_item = len(self.step.protocol) * sum(self.step.overlap.values()) * len(self.waves)
+        return max(BATCH // max(per_item, 1), 1)
+
+    def rows(self) -> QuerySet[Assignment]:
+        return Assignment.objects.filter(
+            study_id=self.version.study_id, step=self.step.name, rehearsal=self.rehearsal, reason__in=COUNTED
+        )
+
+
+def open_places(*, version: StudyVersion, step: ComparisonsStep, now: datetime) -> int:
+    """Make the places that the step's items lack, and take away open ones that the document does not ask for any more
+    (a smaller overlap, an item that is held). How many were made. The second time nothing happens, also beside another
+    process that does the same; memory does not grow with the set."""
+    known = StepPlaces.objects.filter(study_id=version.study_id, step=step.name).first()
+    plan = Plan(version, step, range(known.waves if known else 1))
+    _withdraw(plan)
+    items = items_to_place(plan)
+    keys = POLICIES[step.select].keys(step, lambda: walk(items))
+    return sum(open_for(plan, batch, keys, now) for batch in batches(items, plan.items_at_once))
+
+
+def items_to_place(plan: Plan) -> QuerySet[Item]:
+    """The items of the step's set that can be shown: not held, every candidate there. With a rate of gold, items with a
+    known answer get no places of their own: they are mixed in."""
+    unfinished = Candidate.objects.filter(item=OuterRef("pk")).exclude(state=Candidate.State.FINAL)
+    items = Item.objects.filter(
+        ~Exists(unfinished), item_set__study=plan.version.study_id, item_set__name=plan.step.items, held=""
+    )
+    if plan.step.gold:
+        items = items.filter(gold={})
+    document = document_of(plan.version)
+    if any(document.protocols[name].arrangement != "single" for name in plan.step.protocol):
+        # only what is judged alone may be an item's context without any candidate
+        items = items.filter(Exists(Candidate.objects.filter(item=OuterRef("pk"))))
+    if POLICIES[plan.step.select].candidates:
+        items = items.prefetch_related("candidates")
+    return items.only("ordinal", "tags").order_by("ordinal", "pk")
+
+
+def batches(items: QuerySet[Item], size: int) -> Iterator[list[Item]]:
+    """The items, some at a time, by where the last batch ended: no cursor is held while places are made."""
+    batch = list(items[:size])
+    while batch:
+        yield batch
+        last = batch[-1]
+        behind = Q(ordinal=last.ordinal, pk__lte=last.pk)
+        batch = list(items.filter(~behind, ordinal__gte=last.ordinal)[:size]) if len(batch) == size else []
+
+
+def walk(items: QuerySet[Item]) -> Iterator[Item]:
+    for batch in batches(items, BATCH):
+        yield from batch
+
+
+def open_for(plan: Plan, items: Sequence[Item], keys: Keys, now: datetime) -> int:
+    """The places that these items lack. What another process makes at the same moment is left to it: the table refuses
+    a second place with the same copy."""
+    there = set(
+        plan.rows()
+        .filter(item__in=[item.pk for item in items], state__in=TAKEN)
+        .values_list("item_id", "protocol", "stratum", "wave", "copy")
+    )
+    rows = []
+    for item in items:
+        # policies that count see every item, in the order of the set
+        keys(item, 0, 0.0)
+        rows += [_place(plan, item, spot, keys, now) for spot in plan.spots(item) if spot not in there]
+    Assignment.objects.bulk_create(rows, batch_size=BATCH, ignore_conflicts=True)
+    return len(rows)
+
+
+def _place(plan: Plan, item: Item, spot: Spot, keys: Keys, now: datetime) -> Assignment:
+    _, protocol, stratum, wave, copy = spot
+    own = derive_seed(plan.version.study_id, plan.step.name, *spot, bits=53) / 2**53
+    return Assignment(
+        study_id=plan.version.study_id,
+        version=plan.version,
+        step=plan.step.name,
+        item=item,
+        protocol=protocol,
+        stratum=stratum,
+        wave=wave,
+        copy=copy,
+        key=keys(item, places_before(plan.step, stratum, wave) + copy, own),
+        rehearsal=plan.rehearsal,
+        created_at=now,
+    )
+
+
+def _withdraw(plan: Plan) -> None:
+    """Delete open places that nobody is asked to fill any more."""
+    step = plan.step
+    free = plan.rows().filter(reason=Reason.PLANNED, state=State.OPEN)
+    too_many = Q()
+    for stratum, overlap in step.overlap.items():
+        too_many |= Q(stratum=stratum, copy__gte=overlap)
+    unwanted = too_many | ~Q(stratum__in=list(step.overlap)) | ~Q(protocol__in=step.protocol)
+    delete_open(free.filter(unwanted))
+    delete_open(free.exclude(item__held=""))
+
+
+def delete_open(rows: QuerySet[Assignment]) -> int:
+    """Delete open places in one statement, so that one that is leased at this moment stays. Nothing refers to an open
+    place: what was shown or said belongs to rows that were leased."""
+    return rows.filter(state=State.OPEN)._raw_delete(rows.db)
