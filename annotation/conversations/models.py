@@ -23,6 +23,14 @@ class Conversation(models.Model):
     step = models.CharField(max_length=80)
     number = models.PositiveSmallIntegerField(help_text="Order inside the step, from 0.")
     type = models.CharField(max_length=80, blank=True)
+    opening = models.ForeignKey(
+        "items.Item",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="talks",
+        help_text="The shared first message, where the talk begins with one.",
+    )
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     imported = models.JSONField(default=dict, blank=True)
     started_at = models.DateTimeField(help_text="When the type was chosen.")

@@ -14,6 +14,7 @@ from annotation.conversations.queries import (
     finished_count,
     last_turn,
     next_after,
+    opening_text,
     rules_for,
     type_counts,
 )
@@ -225,6 +226,7 @@ def _composer(place: Here, conversation: Conversation, last: Turn | None, sent: 
     before = last.user_text if last is not None and last.state == Turn.State.VOID else ""
     return {
         "text": first(fields, "message") or before,
+        "shared": opening_text(conversation) if not number else "",
         "draft_place": draft,
         "turn": number or "",
         "placeholder": in_language(place.step.placeholder, place.participation.language),

@@ -29,7 +29,7 @@ def rules_for(step: ConversationsStep, number: int) -> TurnRules:
 
 def open_conversation(participation: Participation, step: str) -> Conversation | None:
     """The talk that is going on; one person has at most one."""
-    talks = Conversation.objects.select_related("version", "participation")
+    talks = Conversation.objects.select_related("version", "participation", "opening")
     return talks.filter(participation=participation, step=step, state__in=OPEN_STATES).first()
 
 
@@ -88,6 +88,12 @@ def messages_of(path: Sequence[Turn]) -> list[dict[str, str]]:
                 {"role": "assistant", "content": turn.chosen.text},
             ]
     return messages
+
+
+def opening_text(conversation: Conversation) -> str:
+    """The shared first message of a talk: what the user says last in its item. Empty where the talk has none."""
+    messages = conversation.opening.context.get("messages", []) if conversation.opening else []
+    return next((str(one["content"]) for one in reversed(messages) if one["role"] == "user"), "")
 
 
 def after_assignments(conversation: Conversation, step: ConversationsStep) -> list[Assignment]:

@@ -23,6 +23,7 @@ from annotation.conversations.queries import (
     type_counts,
 )
 from annotation.conversations.rules import is_under_way, may_finish
+from annotation.conversations.services.openings import opening_for
 from annotation.items.models import Item
 from annotation.items.services.candidates import add_live_item
 from annotation.items.services.generations import cancel_generations
@@ -55,12 +56,14 @@ def start_conversation(*, participation: Participation, step: str, kind: str, no
             return current
         talks = Conversation.objects.filter(participation=participation, step=step)
         last = talks.aggregate(last=Max("number"))["last"]
+        number = 0 if last is None else last + 1
         return Conversation.objects.create(
             participation=participation,
             version=participation.version,
             step=step,
-            number=0 if last is None else last + 1,
+            number=number,
             type=kind,
+            opening=opening_for(participation=participation, step=rules, number=number),
             started_at=now,
         )
 

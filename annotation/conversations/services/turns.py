@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from annotation.assignments.services import assign_to_author, present_candidates
 from annotation.common.errors import ConflictError, NotFoundError
 from annotation.common.seeds import derive_seed
 from annotation.conversations.models import Conversation, Turn
-from annotation.conversations.queries import chosen_path, last_turn, messages_of, rules_for, step_of
+from annotation.conversations.queries import chosen_path, last_turn, messages_of, opening_text, rules_for, step_of
 from annotation.conversations.rules import is_under_way, may_write, next_number
 from annotation.conversations.services.conversations import close_if_answered, lock_conversation, void_turn
 from annotation.items.services.candidates import add_candidates, add_live_item
@@ -42,6 +42,7 @@ def start_turn(*, conversation_id: uuid.UUID, participation: Participation, spok
     gives the same turn again; with another text it is `ConflictError`, as is a message while answers are under way."""
     with transaction.atomic():
         conversation = lock_conversation(conversation_id, participation)
+        spoken = _as_shared(conversation, spoken)
         earlier = conversation.turns.filter(key=spoken.key).first()
         if earlier is not None:
             return _same(earlier, spoken)
@@ -139,6 +140,13 @@ def enqueue(candidate_ids: Sequence[uuid.UUID], countdown: float = 0) -> None:
     for candidate_id in candidate_ids:
         send = partial(generate_candidate.apply_async, (str(candidate_id),), countdown=countdown)
         transaction.on_commit(send, robust=True)
+
+
+def _as_shared(conversation: Conversation, spoken: Spoken) -> Spoken:
+    """A talk with a shared first message begins with it, whatever was posted."""
+    shared = opening_text(conversation)
+    begun = conversation.turns.filter(state=Turn.State.JUDGED).exclude(chosen=None).exists()
+    return replace(spoken, text=shared) if shared and not begun else spoken
 
 
 def _same(earlier: Turn, spoken: Spoken) -> Turn:

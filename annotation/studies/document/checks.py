@@ -208,6 +208,9 @@ def _conversations(document: StudyDocument) -> Iterator[Problem]:
     for number, step in enumerate(document.steps):
         if not isinstance(step, ConversationsStep):
             continue
+        if step.shared_openings and step.shared_openings.items not in document.item_sets:
+            text = f"{step.shared_openings.items} is no item set{among(document.item_sets)}"
+            yield f"steps.{number}.shared_openings.items", text
         for part in ("opening", "turns"):
             rules, path = getattr(step, part), f"steps.{number}.{part}"
             if rules.protocol not in document.protocols:

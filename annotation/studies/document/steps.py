@@ -94,6 +94,15 @@ class AfterBlock(Strict):
     questions: tuple[str, ...] = Field(min_length=1)
 
 
+class SharedOpenings(Strict):
+    """First messages that several people send: items of a set, each begun by `overlap` people at most, the least used
+    first. `share` of the talks begin with one of them while there are any, the others with the person's own words."""
+
+    items: Name
+    overlap: int = Field(default=10, ge=1, le=1000)
+    share: float = Field(default=1.0, gt=0, le=1)
+
+
 class ConversationsStep(Step):
     """Live talks with hidden models."""
 
@@ -108,6 +117,7 @@ class ConversationsStep(Step):
     placeholder: Text | None = None
     max_message_chars: int = Field(default=5_000, ge=1)
     allow_paste: bool = True
+    shared_openings: SharedOpenings | None = None
     opening: TurnRules
     turns: LaterTurns
     after: tuple[AfterBlock, ...] = ()

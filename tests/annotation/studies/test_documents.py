@@ -14,7 +14,7 @@ from tests.annotation.studies.documents import document
 
 STEP_KEYS = (
     "after, allow_paste, continue_text, count, enforce_types, intro, kind, max_message_chars, minutes, name, opening, "
-    "opening_text, placeholder, pools, title, turns, types, types_note"
+    "opening_text, placeholder, pools, shared_openings, title, turns, types, types_note"
 )
 KINDS = (
     "constant_sum, drop_down, likert, likert_rows, long_text, multiple_choice, number, short_text, single_choice, "
