@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -11,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
@@ -22,6 +23,8 @@ from annotation.common.errors import DocumentError, DomainError
 from annotation.studies import loading, services
 from annotation.studies.diff import Change, changes
 from annotation.studies.models import Study, StudyVersion
+from annotation.studies.pools import PARAMETER, pool_token
+from annotation.studies.queries import document_of
 from models_serving.catalog.models import ServedModel
 
 
@@ -78,11 +81,11 @@ class StudyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
     list_filter = ["state"]
     search_fields = ["slug", "title"]
     list_select_related = ["current__study"]
-    readonly_fields = ["title", "state", "current", "link", "preview"]
+    readonly_fields = ["title", "state", "current", "link", "pool_links", "preview"]
     actions_detail = ["run_page"]
     form = DraftForm
     fieldsets = [
-        (None, {"fields": ["title", "state", "current", "link", "preview"]}),
+        (None, {"fields": ["title", "state", "current", "link", "pool_links", "preview"]}),
         (
             "Document",
             {"fields": ["draft"], "description": "Saving changes the draft only. People meet what is published."},
@@ -114,6 +117,15 @@ class StudyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
     @admin.display(description="participants' link")
     def link(self, study: Study) -> SafeString:
         return _linked(reverse("participation:welcome", args=[study.slug]))
+
+    @admin.display(description="links into its pools")
+    def pool_links(self, study: Study) -> SafeString | str:
+        """Signed, so that nobody chooses their pool; the link above leads into the first one."""
+        pools = document_of(study.current).pools if study.current else ()
+        welcome = reverse("participation:welcome", args=[study.slug])
+        links = [(pool, f"{welcome}?{urlencode({PARAMETER: pool_token(study.slug, pool)})}") for pool in pools]
+        rows = format_html_join("", "<dt>{}</dt><dd>{}</dd>", [(pool, _linked(link)) for pool, link in links])
+        return format_html("<dl>{}</dl>", rows) if links else "no pools"
 
     @admin.display(description="preview of the draft")
     def preview(self, study: Study) -> SafeString:

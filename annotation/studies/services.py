@@ -13,6 +13,7 @@ from annotation.studies.document import StudyDocument
 from annotation.studies.loading import checked, read_document, written
 from annotation.studies.mistakes import nearest
 from annotation.studies.models import Study, StudyVersion
+from annotation.studies.published import after_publishing
 from annotation.studies.texts import in_language
 from models_serving.catalog.models import ServedModel
 
@@ -88,6 +89,7 @@ def publish(
         Study.objects.filter(pk=study.pk).update(current=version, title=_title(document))
         details = {"number": version.number, "sha256": version.sha256, "changes": [str(change) for change in found]}
         record_audit(actor=actor, action="study.publish", subject=study.slug, now=now, details=details)
+        transaction.on_commit(lambda: after_publishing(study.pk), robust=True)
     return version
 
 

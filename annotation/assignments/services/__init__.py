@@ -1,6 +1,7 @@
 """Writes about places for judgements: making them, leasing, giving back, showing."""
 
 from annotation.assignments.services.leasing import lease_ahead, lease_next
+from annotation.assignments.services.opening import comparisons_steps, open_missing_places, open_next_wave
 from annotation.assignments.services.places import open_places
 from annotation.assignments.services.returning import expire_overdue, give_back, heartbeat, skip_place, take_back
 from annotation.assignments.services.showing import (
@@ -14,11 +15,14 @@ from annotation.assignments.services.showing import (
 __all__ = [
     "assign_to_author",
     "close_assignment",
+    "comparisons_steps",
     "expire_overdue",
     "give_back",
     "heartbeat",
     "lease_ahead",
     "lease_next",
+    "open_missing_places",
+    "open_next_wave",
     "open_places",
     "present_candidates",
     "present_in_order",

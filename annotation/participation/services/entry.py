@@ -19,16 +19,19 @@ from annotation.participation.queries import participation_of
 from annotation.participation.return_tokens import return_token, token_sha256
 from annotation.participation.rules import takes_people
 from annotation.studies.models import Study
+from annotation.studies.pools import pool_of_newcomer
 from annotation.studies.queries import document_of
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What somebody brings along. `key` is the start form's one-time key; `person` the panel's id of them."""
+    """What somebody brings along. `key` is the start form's one-time key; `person` the panel's id of them;
+    `pool` what the link that they came by names, checked."""
 
     key: str
     language: str
     person: str = ""
+    pool: str = ""
     panel_study: str = ""
     panel_session: str = ""
     details: dict[str, str] = field(default_factory=dict)
@@ -70,13 +73,15 @@ def _create(study: Study, annotator: Annotator, arrival: Arrival, now: datetime)
     document = document_of(study.current)
     last = Participation.objects.filter(study=study).aggregate(last=Max("ordinal"))["last"]
     ordinal = 0 if last is None else last + 1
+    bot = arrival.rehearsal_seed is not None
     return Participation.objects.create(
         id=arrival.participation_id,
         annotator=annotator,
         study=study,
         version=study.current,
         ordinal=ordinal,
-        rehearsal=arrival.rehearsal_seed is not None,
+        rehearsal=bot,
+        pool=pool_of_newcomer(document, arrival.pool, bot=bot, ordinal=ordinal),
         language=arrival.language if arrival.language in document.languages else document.languages[0],
         seed=_seed(arrival, ordinal),
         panel_study_id=arrival.panel_study,

@@ -26,6 +26,7 @@ from annotation.participation.rules import takes_people
 from annotation.participation.steps import steps_to_do
 from annotation.studies.document import StudyDocument
 from annotation.studies.models import Study
+from annotation.studies.pools import PARAMETER, pool_in
 from annotation.studies.queries import document_of
 from annotation.studies.texts import in_language
 
@@ -48,7 +49,7 @@ def welcome(request: HttpRequest, slug: str) -> HttpResponse:
         return _no_panel_id(request)
     context = _welcome_context(study, document, language)
     context |= {
-        "panel": parameters(document.panel, ids),
+        "panel": parameters(document.panel, ids) | _pool_link(request, document),
         "key": uuid.uuid4().hex,
         "held": _same_person(held, study, document, ids),
         "languages": [(code, own_name(code), _other_language(request, code)) for code in document.languages],
@@ -82,6 +83,7 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
         key=form.cleaned_data["key"],
         language=form.cleaned_data["language"],
         person=ids.person,
+        pool=pool_in(document, request.POST.get(PARAMETER, "")),
         panel_study=ids.study,
         panel_session=ids.session,
         details=_first_seen(request),
@@ -189,6 +191,12 @@ def _way(step: Any, language: str) -> dict[str, Any]:
     }
     title = in_language(step.title, language) or usual.get(step.kind, _("Some information"))
     return {"title": title, "minutes": round(step.minutes)}
+
+
+def _pool_link(request: HttpRequest, document: StudyDocument) -> dict[str, str]:
+    """The link's pool as the start form carries it on; a value that is not signed by us goes no further."""
+    token = request.GET.get(PARAMETER, "")
+    return {PARAMETER: token} if pool_in(document, token) else {}
 
 
 def _first_seen(request: HttpRequest) -> dict[str, str]:

@@ -1,0 +1,6 @@
+"""What this app has beat do."""
+
+ENTRIES = {
+    "opening of places that are missing": ("annotation.assignments.tasks.open_missing_places", 30.0),
+    "opening of places whose lease ran out": ("annotation.assignments.tasks.expire_overdue_places", 60.0),
+}

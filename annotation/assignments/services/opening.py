@@ -1,0 +1,76 @@
+"""When places are made: after a version was published, items came or a wave was opened. A sweep looks, cheaply, whether
+anything is missing, and makes up for whatever nobody told it."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, F, Max, Q, Sum
+
+from annotation.accounts.services import record_audit
+from annotation.assignments.models import StepPlaces
+from annotation.assignments.services.places import open_places
+from annotation.common.errors import ConflictError
+from annotation.items.models import Item, SetJob
+from annotation.studies.document.comparisons import ComparisonsStep
+from annotation.studies.models import Study, StudyVersion
+from annotation.studies.queries import document_of
+
+# so long what was seen is trusted: a candidate can become final without any job
+LOOK_AGAIN = timedelta(hours=1)
+
+
+def open_missing_places(*, now: datetime, study_id: int | None = None) -> int:
+    """Make the places that are missing, in one study or in all that are not closed. How many. Steps about which nothing
+    has changed since the last time are passed over."""
+    studies = Study.objects.filter(current__isnull=False).exclude(state=Study.State.CLOSED)
+    if study_id is not None:
+        studies = studies.filter(pk=study_id)
+    return sum(
+        _open(study, step, now) for study in studies.select_related("current") for step in comparisons_steps(study)
+    )
+
+
+def open_next_wave(*, study: Study, step: ComparisonsStep, actor: str, now: datetime) -> int:
+    """Open a step's next wave: its whole overlap once more. Which number it has, from 0. Raises `ConflictError` when
+    all waves that the document allows are open."""
+    with transaction.atomic():
+        row = _row(study, step)
+        opened = StepPlaces.objects.filter(pk=row.pk, waves__lt=step.waves).update(waves=F("waves") + 1)
+        if not opened:
+            raise ConflictError(f"{step.name} has {step.waves} waves in the document, and all of them are open.")
+        row.refresh_from_db()
+        details = {"step": step.name, "wave": row.waves - 1}
+        record_audit(actor=actor, action="study.open_wave", subject=study.slug, now=now, details=details)
+    return row.waves - 1
+
+
+def comparisons_steps(study: Study) -> list[ComparisonsStep]:
+    """The comparisons steps of what is published."""
+    steps = document_of(study.current).steps if study.current else ()
+    return [step for step in steps if isinstance(step, ComparisonsStep)]
+
+
+def _row(study: Study, step: ComparisonsStep) -> StepPlaces:
+    return StepPlaces.objects.get_or_create(study=study, step=step.name)[0]
+
+
+def _open(study: Study, step: ComparisonsStep, now: datetime) -> int:
+    assert study.current is not None  # noqa: S101 - it was asked for
+    row = _row(study, step)
+    # looked at before: what changes meanwhile is seen the next time
+    seen = _seen(study.current, step, row)
+    if row.seen == seen and row.opened_at is not None and row.opened_at > now - LOOK_AGAIN:
+        return 0
+    made = open_places(version=study.current, step=step, now=now)
+    StepPlaces.objects.filter(pk=row.pk).update(seen=seen, opened_at=now)
+    return made
+
+
+def _seen(version: StudyVersion, step: ComparisonsStep, row: StepPlaces) -> dict[str, Any]:
+    items = Item.objects.filter(item_set__study=version.study_id, item_set__name=step.items)
+    jobs = SetJob.objects.filter(item_set__study=version.study_id, item_set__name=step.items)
+    counted = items.aggregate(items=Count("pk"), held=Count("pk", filter=~Q(held="")), newest=Max("created_at"))
+    worked = jobs.aggregate(worked=Sum("done"), ended=Max("ended_at"))
+    times = {name: str(value) for name, value in (counted | worked).items()}
+    return times | {"version": version.pk, "waves": row.waves}
