@@ -15,7 +15,7 @@ def pool_token(study: str, pool: str) -> str:
 
 
 def pool_in(document: StudyDocument, token: str) -> str:
-    """The pool that a link names; empty where the token is not ours, is another study's, or names no pool (any more)."""
+    """The pool that a link names; empty where the token is not ours, is another study's, or names no pool now."""
     try:
         signed = signing.Signer(salt=SALT).unsign_object(token)
     except (signing.BadSignature, ValueError):

@@ -28,7 +28,7 @@ def come_in(token: str | None) -> Participation:
     client = Client()
     html = client.get("/s/small/", {} if token is None else {"pool": token}).content.decode()
     carried = re.findall(r'name="pool" value="([^"]*)"', html)
-    fields = {"key": uuid.uuid4().hex, "language": "en"} | {"pool": value for value in carried}
+    fields = {"key": uuid.uuid4().hex, "language": "en", **({"pool": carried[0]} if carried else {})}
     response = client.post("/s/small/start/", fields)
     return Participation.objects.get(pk=response.headers["Location"].split("/")[2])
 
