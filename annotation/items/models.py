@@ -32,8 +32,9 @@ class Item(models.Model):
 
     Context keys in use, all optional: `messages` (list of {role, content}), `system_message`, `criterion`,
     `reference` (an answer to compare with), `documents` (list of {title, text}), `media` (list of content parts),
-    `language`, `difficulty`, `path` (taxonomy, list of words); and for an item that stands for a whole talk
-    `conversation` (its id). `gold` maps question names to the value that is right, candidates by their position."""
+    `language`, `difficulty`, `path` (taxonomy, list of words), `drafts` (question name → a proposed answer); and for an
+    item that stands for a whole talk `conversation` (its id). `gold` maps question names to the value that is right,
+    candidates by their position."""
 
     class Origin(models.TextChoices):
         IMPORTED = "imported"

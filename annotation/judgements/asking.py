@@ -16,7 +16,7 @@ from annotation.studies.document import StudyDocument
 from annotation.studies.document.protocols import Choice
 from annotation.studies.document.steps import AfterBlock, ConversationsStep
 from annotation.studies.forms import Asked, QuestionForm
-from annotation.studies.questions.base import Fields, Question, Subject
+from annotation.studies.questions.base import AboutCandidates, Fields, Question, Subject
 
 WHAT_IS_WRONG: dict[AskKind, StrOrPromise] = {
     "tie": _("These are tied: which one continues?"),
@@ -90,11 +90,12 @@ class JudgementForm:
 
     def _about(self, name: str, *slots: str) -> Question:
         question = self.document.questions[name]
-        if not question.needs:
+        if not isinstance(question, AboutCandidates):
             return question
         shown = self._shown
         own = {slot: shown.slots[slot] for slot in slots}
-        return question.about(Subject(own, {slot: shown.texts[slot] for slot in slots}, shown.source))
+        draft = str(self.assignment.item.context.get("drafts", {}).get(name, ""))
+        return question.about(Subject(own, {slot: shown.texts[slot] for slot in slots}, shown.source, draft))
 
     @cached_property
     def _shown(self) -> Subject:

@@ -18,6 +18,7 @@ from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.document.steps import AnyStep, ConsentStep, ConversationsStep, DebriefStep, QuestionnaireStep
 from annotation.studies.document.training import TrainingStep
 from annotation.studies.forms import Asked, QuestionForm
+from annotation.studies.questions.base import PREVIEW_SUBJECT
 from annotation.studies.texts import in_language
 
 
@@ -157,7 +158,7 @@ def _conversations(document: StudyDocument, step: ConversationsStep, page: int, 
 
 
 def _questions(document: StudyDocument, names: tuple[str, ...], language: str, *, intro: str = "") -> dict[str, Any]:
-    asked = [Asked(name, document.questions[name], name) for name in names]
+    asked = [Asked(name, document.questions[name].about(PREVIEW_SUBJECT), name) for name in names]
     widgets = QuestionForm(asked, {}, seed="preview", language=language).widgets()
     return {"intro": intro, "widgets": [_always_shown(widget) for widget in widgets]}
 

@@ -102,6 +102,11 @@ def partial(
     return holds(condition, answers)
 
 
+def strength(value: Any) -> Any:
+    """What a condition compares: the value; of a graded preference its strength, whichever side it is for."""
+    return value["strength"] if isinstance(value, dict) and set(value) == {"toward", "strength"} else value
+
+
 def _test(test: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:
     kind, wanted = next(iter(test.items()))
     missing = "not_shown" if stored is None else stored["missing"]
@@ -109,7 +114,7 @@ def _test(test: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:
         return bool(missing) if isinstance(wanted, bool) else missing == wanted
     if stored is None or missing:
         return False
-    value = stored["value"]
+    value = strength(stored["value"])
     match kind:
         case "is":
             return bool(value == wanted)

@@ -1,6 +1,7 @@
 // What every page with questions loads. Without it every question can be answered; with it sliders, long lists,
 // conditions and boxes are easier to use.
 import "./questions/combobox.js";
+import "./questions/ranking.js";
 import "./questions/slider.js";
 import "./questions/sum.js";
 import { watchBoxes } from "./questions/boxes.js";

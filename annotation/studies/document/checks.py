@@ -15,7 +15,8 @@ from annotation.studies.document.protocols import ASKING
 from annotation.studies.document.steps import ConsentStep, ConversationsStep, QuestionnaireStep
 from annotation.studies.document.training import TrainingStep
 from annotation.studies.problems import among
-from annotation.studies.questions.choices import ChoiceQuestion, OneChoice
+from annotation.studies.questions.candidates import WeighsCandidates
+from annotation.studies.questions.choices import OneChoice
 from annotation.studies.questions.likert import Likert
 from annotation.studies.questions.number import Number
 from annotation.studies.questions.slider import Slider
@@ -29,13 +30,16 @@ if TYPE_CHECKING:
 
 Problem = tuple[str, str]
 Asked = tuple[str, str]
+# how few and how many candidates an arrangement shows at once
+SHOWN_IN = {"single": (1, 1), "pair": (2, 2), "list": (2, 12), "grid": (2, 12), "sets": (2, 2)}
+ABOUT = {"whole": "the whole item", "candidate": "a candidate", "either": "a candidate or the whole item"}
 
 
 def problems_in(document: StudyDocument) -> list[Problem]:
     """Every mistake that needs more than one part of the document."""
     checks = (
-        *(_names, _references, _question_names, _conditions, _screening, _protocols, _blocks, _conversations),
-        *(item_sets, comparisons, pools, training, _quotas, _panel, _texts),
+        *(_names, _references, _question_names, _conditions, _screening, _protocols, _outside_protocols),
+        *(_blocks, _conversations, item_sets, comparisons, pools, training, _quotas, _panel, _texts),
     )
     return [problem for check in checks for problem in check(document)]
 
@@ -153,10 +157,11 @@ def _impossible_tests(document: StudyDocument, path: str, condition: Mapping[str
     for read, kind, wanted in tests(condition):
         asked = document.questions.get(read)
         values = wanted if kind == "in" else [wanted]
-        if isinstance(asked, ChoiceQuestion) and kind in {"is", "in", "contains"}:
+        allowed = asked.testable() if asked else None
+        if allowed is not None and kind in {"is", "in", "contains"}:
             for value in values:
-                if value not in asked.keys():  # noqa: SIM118 - a method of the question, not of a dict
-                    yield path, f"{_said(value)} is no choice of {read}{among(asked.keys())}"
+                if value not in allowed:
+                    yield path, f"{_said(value)} is no choice of {read}{among(_said(one) for one in allowed)}"
 
 
 def _said(value: Any) -> str:
@@ -176,15 +181,27 @@ def _protocols(document: StudyDocument) -> Iterator[Problem]:
 
 
 def _subjects(document: StudyDocument, path: str, protocol: Protocol) -> Iterator[Problem]:
-    """Kinds whose answers name candidates stand where there are candidates to name."""
+    """Kinds whose answers name candidates stand where there are candidates to name, and as many as they need."""
+    fewest, most = SHOWN_IN[protocol.arrangement]
     for part, offers in (("before", ""), ("per_candidate", "candidate"), ("about_item", "whole")):
         for name in getattr(protocol, part):
-            needs = document.questions[name].needs if name in document.questions else ""
-            if needs and needs != offers:
-                yield (
-                    f"{path}.{part}",
-                    f"{name} is asked about {'the whole item' if needs == 'whole' else 'a candidate'}",
-                )
+            question = document.questions.get(name)
+            needs = question.needs if question else ""
+            if needs and needs != offers and not (needs == "either" and offers):
+                yield f"{path}.{part}", f"{name} is asked about {ABOUT[needs]}"
+            elif isinstance(question, WeighsCandidates) and not question.fewest <= fewest <= most <= question.most:
+                counts = "exactly 2" if question.most == 2 else f"{question.fewest} or more"
+                shown = f"{fewest} to {most}" if fewest < most else most
+                text = f"{name} weighs {counts} candidates, and {protocol.arrangement} shows {shown}"
+                yield f"{path}.arrangement", text
+
+
+def _outside_protocols(document: StudyDocument) -> Iterator[Problem]:
+    """Questionnaires, quizzes and blocks after a talk have no candidates."""
+    for path, name in dict.fromkeys(asked for form in asked_in_steps(document) for asked in form):
+        needs = document.questions[name].needs if name in document.questions else ""
+        if needs and not path.startswith("protocols."):
+            yield path, f"{name} is asked about {ABOUT[needs]}, so it belongs in a protocol"
 
 
 def _orders(question: AnyQuestion) -> bool:

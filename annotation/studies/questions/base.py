@@ -20,6 +20,7 @@ from annotation.studies.show_if import Condition
 from annotation.studies.texts import Text, in_language
 
 Missing = Literal["", "not_shown", "unanswered", "not_applicable", "prefer_not_to_say"]
+Needs = Literal["", "whole", "candidate", "either"]
 MISSING_KINDS: tuple[Missing, ...] = tuple(kind for kind in get_args(Missing) if kind)
 COMMON_SUFFIXES = frozenset({"na", "pnts", "touched"})
 Fields = Mapping[str, Sequence[str]]
@@ -50,14 +51,25 @@ NOT_SHOWN = Answer(missing="not_shown")
 class Subject:
     """What a question is about: the candidates that are shown, by slot letter in shown order. `slots` holds their ids,
     which is what answers are stored by; `texts` their stored texts, on which offsets count (in code points); `source`
-    is the item's source document, where it has one. A question about one candidate gets that one alone."""
+    is the item's source document, where it has one; `draft` is an answer that the item proposes to this question. A
+    question about one candidate gets that one alone."""
 
     slots: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    draft: str = ""
 
 
 NO_SUBJECT = Subject()
+# two candidates that stand for any, where a page is shown without an item
+PREVIEW_SUBJECT = Subject(
+    slots={"A": "A", "B": "B"},
+    texts={
+        "A": "Bees dance to tell each other where flowers are. The longer the dance, the farther the way.",
+        "B": "A bee that has found flowers dances in the hive. Others read direction and distance from it.",
+    },
+    source="Bees live in hives. A scout looks for flowers. Back home it dances. The others follow it out.",
+)
 
 
 class AnswerError(Exception):
@@ -76,7 +88,7 @@ class Column:
     """A column that a question gives to exports and to the codebook."""
 
     name: str
-    type: Literal["string", "integer", "number", "boolean", "list"]
+    type: Literal["string", "integer", "number", "boolean", "list", "object"]
     text: str
     allowed: tuple[Any, ...] | None = None
 
@@ -103,8 +115,9 @@ class Question(Strict):
     group: ClassVar[bool] = False
     # its template shows the text itself, beside its only input
     own_label: ClassVar[bool] = False
-    # what it must be asked about: "whole" (an item with its candidates), "candidate" (one of them), "" (anything)
-    needs: ClassVar[Literal["", "whole", "candidate"]] = ""
+    # what it must be asked about: "whole" (an item with its candidates), "candidate" (one of them), "either" of both,
+    # or "" (anything)
+    needs: ClassVar[Needs] = ""
 
     text: Text
     help: Text | None = None
@@ -114,8 +127,8 @@ class Question(Strict):
     prefer_not: bool = Field(default=False, description="'Prefer not to say' can be chosen.")
 
     def about(self, subject: Subject) -> "Question":
-        """The question as it is put about these candidates. Kinds that name candidates in their answers (`needs`) come
-        back bound to them; for all others this changes nothing."""
+        """The question as it is put about these candidates. Kinds that name candidates or read their texts
+        (`AboutCandidates`) come back bound to them; for all others this changes nothing."""
         return self
 
     # -- what a kind gives ---------------------------------------------------------------------------------------
@@ -145,6 +158,10 @@ class Question(Strict):
     def suffixes(self) -> set[str]:
         """What may stand after `<prefix>-` in the names of its fields, beside the common ones."""
         return set()
+
+    def testable(self) -> tuple[Any, ...] | None:
+        """The values that a condition may ask for by `is`, `in` and `contains`; `None`: any."""
+        return None
 
     def shuffle_keys(self) -> tuple[str, ...]:
         """The keys that are shown in an order of their own, in document order; empty where nothing is shuffled."""
@@ -190,7 +207,8 @@ class Question(Strict):
 
 
 class AboutCandidates(Question):
-    """A question whose answer names candidates. `self.subject` holds them once `about` has bound it."""
+    """A question whose answer names candidates, or rests on their texts. `self.subject` holds them once `about` has
+    bound it."""
 
     _subject: Subject = PrivateAttr(default=NO_SUBJECT)
 

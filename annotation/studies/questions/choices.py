@@ -81,6 +81,9 @@ class ChoiceQuestion(Question):
         """Every key that may be stored, in document order."""
         return (*self.listed("en"), *([OTHER] if self.other else []))
 
+    def testable(self) -> tuple[Any, ...] | None:
+        return self.keys()
+
     def suffixes(self) -> set[str]:
         return {"other-text"} if self.other else set()
 

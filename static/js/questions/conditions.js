@@ -54,9 +54,9 @@ function tested(test, { value, missing }) {
 function answerOf(prefix) {
   const question = document.getElementById(`question-${prefix}`);
   if (!question || question.hidden) return { missing: "not_shown" };
-  const ticked = (suffix) => question.querySelector(`[name="${CSS.escape(`${prefix}-${suffix}`)}"]`)?.checked;
-  if (ticked("na")) return { missing: "not_applicable" };
-  if (ticked("pnts")) return { missing: "prefer_not_to_say" };
+  const said = (suffix) => question.querySelector(`[name="${CSS.escape(`${prefix}-${suffix}`)}"]`)?.checked;
+  if (said("na")) return { missing: "not_applicable" };
+  if (said("pnts")) return { missing: "prefer_not_to_say" };
   const value = READERS[question.dataset.kind]?.(question, prefix) ?? text(question, prefix);
   const empty = value === "" || (Array.isArray(value) && !value.length);
   return empty ? { missing: "unanswered" } : { value, missing: "" };
@@ -77,12 +77,44 @@ function rows(question, prefix, read) {
   return all.some(([, given]) => given !== null) ? Object.fromEntries(all) : "";
 }
 
+const ticked = (question, name) =>
+  named(question, name)
+    .filter((input) => input.checked)
+    .map((input) => input.value);
+
+// of a graded preference conditions test the strength, whichever side it is for
+function strength(question, prefix) {
+  const given = radio(question, prefix);
+  return given === "" || Number.isNaN(Number(given)) ? given : Math.abs(Number(given));
+}
+
+// candidates are named by their letters here and by their ids on the server, so that conditions name neither
+function filled(question, prefix) {
+  const given = [...question.querySelectorAll("input, select, textarea")].filter(
+    (input) => !["checkbox", "radio"].includes(input.type) || input.checked,
+  );
+  const fields = given.filter((input) => input.name.startsWith(`${prefix}-`) && !input.name.endsWith("-touched"));
+  return fields.some((input) => input.value.trim()) ? {} : "";
+}
+
 const READERS = {
+  preference: radio,
+  graded_preference: strength,
+  best_of: ticked,
+  best_worst: filled,
+  ranking: filled,
+  aspect_grid: filled,
+  stars: (question, prefix) => number(radio(question, prefix)),
+  confidence: (question, prefix) => number(radio(question, prefix)),
+  yes_no: (question, prefix) => ({ yes: true, no: false })[radio(question, prefix)] ?? "",
+  reasons: (question, prefix) => {
+    const keys = ticked(question, prefix);
+    const own = text(question, `${prefix}-other-text`);
+    return keys.length || !own ? (keys.length ? keys : filled(question, prefix)) : ["other"];
+  },
+  rationale: text,
   single_choice: radio,
-  multiple_choice: (question, prefix) =>
-    named(question, prefix)
-      .filter((input) => input.checked)
-      .map((input) => input.value),
+  multiple_choice: ticked,
   number: (question, prefix) => number(text(question, prefix)),
   slider: (question, prefix) => number(text(question, prefix)),
   likert: (question, prefix) => number(radio(question, prefix)),

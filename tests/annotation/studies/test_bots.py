@@ -1,6 +1,8 @@
 """Whatever a document asks, a rehearsal bot's answer is accepted."""
 
+import json
 import random
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -8,12 +10,13 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from annotation.studies.questions import AnyQuestion
-from annotation.studies.questions.base import AnswerError, Question, Temperament
+from annotation.studies.questions.base import AnswerError, Question, Subject, Temperament
 
 READ: TypeAdapter[Question] = TypeAdapter(AnyQuestion)
 KINDS = [
     *("single_choice", "multiple_choice", "drop_down", "short_text", "long_text", "number", "slider", "sliders"),
-    *("likert", "likert_rows", "statement", "constant_sum"),
+    *("likert", "likert_rows", "statement", "constant_sum", "preference", "graded_preference", "best_of", "best_worst"),
+    *("ranking", "stars", "yes_no", "aspect_grid", "reasons", "confidence", "rationale"),
 ]
 keys = st.lists(st.sampled_from([f"k{n}" for n in range(30)]), min_size=2, max_size=12, unique=True)
 texts = st.text("abcdefgh ", min_size=1, max_size=12).map(str.strip).filter(bool)
@@ -49,8 +52,50 @@ def row_keys(draw: st.DrawFn) -> dict[str, Any]:
     return {"rows": rows, "other": draw(st.booleans()), "na_rows": draw(st.booleans()), "shuffle": shuffle}
 
 
+def about_candidates(draw: st.DrawFn, kind: str) -> dict[str, Any]:
+    switches: dict[str, list[str]] = {
+        "preference": ["tie", "both_bad", "cannot_judge"],
+        "graded_preference": ["tie", "both_bad", "cannot_judge"],
+        "best_of": ["fewer", "none"],
+        "ranking": ["ties", "not_rankable"],
+    }
+    own: dict[str, Any] = {switch: draw(st.booleans()) for switch in switches.get(kind, [])}
+    if kind == "graded_preference":
+        own["points"] = draw(st.sampled_from([3, 5, 7, 9] if own["tie"] else [4, 6, 8]))
+    if kind == "best_of":
+        own["k"] = draw(st.integers(1, 5))
+    if kind == "ranking":
+        own["top"] = draw(st.none() | st.integers(1, 5))
+    if kind == "aspect_grid":
+        own = {"aspects": {key: key.upper() for key in draw(keys)}, "na_cells": draw(st.booleans())}
+        ways = {
+            "stars": st.integers(2, 10),
+            "points": points(),
+            "scale": scales().map(lambda one: one | {"start": None}),
+        }
+        way = draw(st.sampled_from(sorted(ways)))
+        own |= {way: draw(ways[way]), "shuffle": draw(st.sampled_from(["none", "aspects"]))}
+    return own
+
+
 @st.composite
-def specs(draw: st.DrawFn) -> dict[str, Any]:  # noqa: C901 - one case a kind
+def subjects(draw: st.DrawFn) -> Subject:
+    """Two to five candidates, with texts of any kind."""
+    letters = "ABCDE"[: draw(st.integers(2, 5))]
+    words = {letter: draw(st.text(max_size=60)) for letter in letters}
+    source, draft = draw(st.text(max_size=120)), draw(st.sampled_from(["", "As it is."]))
+    return Subject({letter: f"id-{letter.lower()}" for letter in letters}, words, source, draft)
+
+
+def about(spec: dict[str, Any], subject: Subject) -> Question:
+    """The question, bound; of a graded preference to the first two alone."""
+    if spec["kind"] == "graded_preference":
+        subject = replace(subject, slots=dict(list(subject.slots.items())[:2]))
+    return READ.validate_python(spec).about(subject)
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> dict[str, Any]:  # noqa: C901, PLR0912 - one case a kind
     kind = draw(st.sampled_from(KINDS))
     own: dict[str, Any] = {}
     match kind:
@@ -80,30 +125,44 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:  # noqa: C901 - one case a kind
             own = row_keys(draw) | {"points": draw(points())}
         case "constant_sum":
             own = {"rows": draw(keys), "total": draw(st.integers(1, 500))}
+        case "stars":
+            own = {"count": draw(st.integers(2, 10))}
+        case "reasons":
+            most = draw(st.none() | st.integers(1, 5))
+            own = choice_keys(draw) | {"by_side": draw(st.booleans()), "at_most": most}
+        case "rationale":
+            openings = draw(st.lists(texts, max_size=3))
+            own = {"openings": openings, "max_chars": draw(st.integers(20, 200)), "draft": draw(st.none() | texts)}
+        case _:
+            own = about_candidates(draw, kind)
     common = {"kind": kind, "text": "Why?", "required": draw(st.booleans()), "na": draw(st.booleans())}
     return common | own
 
 
 @settings(max_examples=300, deadline=None)
-@given(specs(), st.integers(0, 10_000), st.floats(0, 1), st.floats(-1, 1))
+@given(specs(), subjects(), st.integers(0, 10_000), st.floats(0, 1), st.floats(-1, 1))
 def test_bots_answer_is_always_accepted_and_exported(
-    spec: dict[str, Any], seed: int, care: float, warmth: float
+    spec: dict[str, Any], subject: Subject, seed: int, care: float, warmth: float
 ) -> None:
-    question, rng = READ.validate_python(spec), random.Random(seed)
+    question, rng = about(spec, subject), random.Random(seed)
     order = question.shuffled(random.Random(seed))
     fields = question.bot_fields("q", order, rng, Temperament(care, warmth))
     answer = question.answer("q", fields, order)
     assert answer.missing in {"", "unanswered"}
+    assert json.loads(json.dumps(answer.stored())) == answer.stored()
     assert list(question.values("q", answer.stored())) == [column.name for column in question.columns("q")]
 
 
 @settings(max_examples=100, deadline=None)
-@given(specs(), st.data())
-def test_no_posted_text_breaks_a_question(spec: dict[str, Any], data: st.DataObject) -> None:
+@given(specs(), subjects(), st.data())
+def test_no_posted_text_breaks_a_question(spec: dict[str, Any], subject: Subject, data: st.DataObject) -> None:
     """Anything may be posted: it is an answer or it is refused with words, and nothing else happens."""
-    question = READ.validate_python(spec)
+    question = about(spec, subject)
     names = ["q", *(f"q-{suffix}" for suffix in sorted(question.suffixes()))]
-    fields = data.draw(st.dictionaries(st.sampled_from(names), st.lists(st.text(max_size=20), max_size=3)))
+    likely = st.sampled_from(["A", "B", "C", "1", "2", "3", "-1", "0", "on", "x", "tie", "none", "other", "k1"])
+    values = st.lists(likely | st.text(max_size=20), max_size=3)
+    fields = data.draw(st.dictionaries(st.sampled_from(names), values))
+    question.widget("q", fields, None, "en")
     try:
         outcome = question.answer("q", fields, None).missing
     except AnswerError as error:
