@@ -218,6 +218,9 @@ STORAGES = {
     },
 }
 MEDIA_ROOT = DATA_DIR / "media"
+# uploads that wait for their import, and what archives among them were unpacked to
+IMPORTS_DIR = DATA_DIR / "imports"
+IMPORT_MAX_MB = read_int("IMPORT_MAX_MB", 2048, least=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 LOGIN_URL = "admin:login"
 FORM_RENDERER = "django.forms.renderers.DjangoTemplates"

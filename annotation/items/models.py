@@ -48,6 +48,11 @@ class Item(models.Model):
     author_id = models.UUIDField(null=True, blank=True, help_text="The participation that wrote it, if one did.")
     external_id = models.CharField(max_length=200, blank=True)
     ordinal = models.PositiveIntegerField(default=0, help_text="Its place in the set, from 0.")
+    row_sha256 = models.CharField(max_length=64, blank=True, help_text="Of the imported row under its mapping.")
+    # while an import is under way its items are in no set; its last transaction puts them all in
+    import_job = models.ForeignKey(
+        "SetJob", on_delete=models.SET_NULL, null=True, blank=True, related_name="items", editable=False
+    )
     context = models.JSONField(default=dict, blank=True)
     tags = models.JSONField(default=dict, blank=True, help_text="Name → value or list of values.")
     gold = models.JSONField(default=dict, blank=True)
@@ -144,15 +149,19 @@ class MediaFile(models.Model):
 
 class SetJob(models.Model):
     """A background job over an item set: an import, or the generation of its candidates. The row is the job: state,
-    lease, progress, report; a worker that dies leaves a row that the sweep takes up."""
+    lease, progress, report; a worker that dies leaves a row that the sweep takes up.
+
+    An import is *uploaded*, then checked by a dry run as often as its mapping is changed, then imported."""
 
     class Kind(models.TextChoices):
         IMPORT = "import"
         GENERATION = "generation"
 
     class State(models.TextChoices):
+        UPLOADED = "uploaded"
         QUEUED = "queued"
         RUNNING = "running"
+        CHECKED = "checked"
         DONE = "done"
         FAILED = "failed"
         CANCELLED = "cancelled"
@@ -161,10 +170,11 @@ class SetJob(models.Model):
     item_set = models.ForeignKey(ItemSet, on_delete=models.CASCADE, related_name="jobs")
     kind = models.CharField(max_length=10, choices=Kind)
     state = models.CharField(max_length=9, choices=State, default=State.QUEUED)
-    options = models.JSONField(default=dict, blank=True, help_text="The stored upload and its mapping, or the recipe.")
+    options = models.JSONField(default=dict, blank=True, help_text="The file and its mapping, or the recipe.")
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(null=True, blank=True)
     report = models.JSONField(default=dict, blank=True, help_text="Counts, and errors by line.")
+    attempt = models.PositiveSmallIntegerField(default=0, help_text="Workers that took it up; the last one has it.")
     lease_until = models.DateTimeField(null=True, blank=True)
     created_by = models.CharField(max_length=150, blank=True)
     created_at = models.DateTimeField()

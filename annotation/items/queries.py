@@ -1,5 +1,8 @@
 """Reads about what is judged."""
 
+import uuid
+from collections.abc import Iterable
+
 from annotation.items.models import Draw, Item
 from annotation.studies.document.models import ModelRules
 from models_serving.catalog.models import ServedModel
@@ -26,3 +29,9 @@ def servable(rules: ModelRules) -> tuple[dict[str, ServedModel], dict[str, str]]
 def entries_used(item: Item) -> set[str]:
     """Every pool entry that ever had a place in the item, replaced ones too."""
     return set(Draw.objects.filter(candidate__item=item).values_list("pool_entry", flat=True))
+
+
+def shown_items(ids: Iterable[uuid.UUID]) -> list[uuid.UUID]:
+    """Which of these items were shown to somebody: a person has, or had, a place with them."""
+    shown = Item.objects.filter(pk__in=list(ids), assignments__participation__isnull=False)
+    return list(shown.values_list("pk", flat=True).distinct())

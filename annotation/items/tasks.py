@@ -1,0 +1,18 @@
+"""Celery doors of item sets."""
+
+import uuid
+
+from celery import shared_task
+from django.utils import timezone
+
+from annotation.items.services import import_runs, jobs
+
+
+@shared_task(name="annotation.items.tasks.run_import")
+def run_import(job_id: str) -> None:
+    import_runs.run_import(job_id=uuid.UUID(job_id), clock=timezone.now)
+
+
+@shared_task(name="annotation.items.tasks.sweep_jobs")
+def sweep_jobs() -> None:
+    jobs.sweep_jobs(now=timezone.now())
