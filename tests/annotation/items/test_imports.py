@@ -142,7 +142,8 @@ def test_somebody_who_sees_an_item_between_dry_run_and_import_stops_the_import(
 
 def test_one_wrong_row_keeps_all_others_out_and_is_named_by_its_line(tmp_path: Path) -> None:
     rows = [pair(1), "{broken", pair(2, id=None), pair(1, prompt="Twice")]
-    job = checked(jsonl(tmp_path / "a.jsonl", rows))
+    mapping = {"id": "external_id", "prompt": "messages", "response_a": "A.text"}
+    job = checked(jsonl(tmp_path / "a.jsonl", rows), mapping=mapping)
     assert [(one["line"], one["column"]) for one in job.report["problems"]] == [(2, ""), (3, "id"), (4, "")]
     assert (job.report["wrong"], job.report["new"], Item.objects.count()) == (3, 1, 0)
 
@@ -290,8 +291,8 @@ def test_an_archive_with_images_is_imported_and_forgotten_and_the_images_are_kep
         assert kept.read_bytes() == images[f"im/{name}"]
     second = Item.objects.get(external_id="2")
     assert [one.content for one in second.candidates.all()] == [
-        {"image": {"media": str(files["a.png"].pk), "alt": ""}}, {"image": {"media": str(files["2.png"].pk), "alt": ""}},
-    ]  # fmt: skip
+        {"image": {"media": str(files[name].pk), "alt": ""}} for name in ("a.png", "2.png")
+    ]
     assert list(Path(settings.IMPORTS_DIR).iterdir()) == []
 
 
