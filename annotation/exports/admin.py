@@ -56,6 +56,7 @@ class ExportScheduleAdmin(OwnStudies, ModelAdmin):  # type: ignore[misc]  # unfo
                 layout=schedule.layout,
                 writers=schedule.writers,
                 rehearsal=schedule.rehearsal,
+                options=schedule.options,
                 schedule=schedule,
                 requested_by=request.user,  # type: ignore[arg-type]  # the admin lets only staff in
                 now=timezone.now(),
@@ -75,6 +76,7 @@ class ExportRunAdmin(OwnStudies, ReadOnlyAdmin):
         "layout_version",
         "writers",
         "rehearsal",
+        "options",
         "cut_off",
         "state",
         "error",
@@ -89,7 +91,7 @@ class ExportRunAdmin(OwnStudies, ReadOnlyAdmin):
         return bool(request.user.has_perm("exports.add_exportrun"))
 
     def get_fields(self, request: HttpRequest, obj: ExportRun | None = None) -> list[str]:
-        return self.fields if obj else ["study", "layout", "writers", "rehearsal"]
+        return self.fields if obj else ["study", "layout", "writers", "rehearsal", "options"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: ExportRun | None = None) -> list[str]:
         return self.fields if obj else []
@@ -102,6 +104,7 @@ class ExportRunAdmin(OwnStudies, ReadOnlyAdmin):
             layout=asked["layout"],
             writers=asked["writers"],
             rehearsal=asked["rehearsal"],
+            options=asked["options"],
             requested_by=request.user,  # type: ignore[arg-type]  # the admin lets only staff in
             now=timezone.now(),
         )

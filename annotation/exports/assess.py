@@ -15,6 +15,7 @@ import httpx
 import structlog
 from django.conf import settings
 
+from annotation.exports.layouts.prism.names import MODERATION
 from annotation.exports.models import TextAssessment
 from annotation.exports.rows import batches, text_sha256
 
@@ -23,19 +24,6 @@ BATCH = 200
 TEXTS_PER_REQUEST = 20
 # dates and five-digit numbers are found too, but in talk about the world they are hardly ever about a person
 PERSONAL = ("EMAIL", "PHONE", "SSN", "CREDIT_CARD", "IP_ADDRESS")
-CATEGORIES = (
-    "sexual",
-    "hate",
-    "harassment",
-    "self-harm",
-    "sexual/minors",
-    "hate/threatening",
-    "violence/graphic",
-    "self-harm/intent",
-    "self-harm/instructions",
-    "harassment/threatening",
-    "violence",
-)
 
 
 class ModerationError(Exception):
@@ -75,8 +63,8 @@ class Moderation:
         try:
             return {
                 "flagged": bool(part["flagged"]),
-                "categories": {key: bool(part["categories"][key]) for key in CATEGORIES},
-                "category_scores": {key: round(float(part["category_scores"][key]), 2) for key in CATEGORIES},
+                "categories": {key: bool(part["categories"][key]) for key in MODERATION},
+                "category_scores": {key: round(float(part["category_scores"][key]), 2) for key in MODERATION},
             }
         except (KeyError, TypeError) as error:
             raise ModerationError("a category is missing") from error

@@ -5,7 +5,7 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,14 +90,24 @@ def _add(facts: Mapping[str, ColumnFacts], record: Mapping[str, Any], prefix: st
         if isinstance(value, dict):
             _add(facts, value, f"{path}.")
         elif isinstance(value, list):
-            for part in value:
-                _add(facts, part, f"{path}[].")
+            _add_parts(facts, value, path)
         elif path in facts:
             facts[path].add(value)
 
 
+def _add_parts(facts: Mapping[str, ColumnFacts], parts: Sequence[Any], path: str) -> None:
+    """A list of plain values is one column, each value counting for itself."""
+    for part in parts:
+        if isinstance(part, dict):
+            _add(facts, part, f"{path}[].")
+        elif isinstance(part, list):
+            _add_parts(facts, part, path)
+        elif path in facts:
+            facts[path].add(part)
+
+
 def _row(table: Table, path: str, column: Field, facts: ColumnFacts, missing: Mapping[str, Counter[str]]) -> Record:
-    is_text = column.kind == "string"
+    is_text = _leaf(column).kind == "string"
     figures = _figures(facts)
     limits = [column.least, column.most] if column.least is not None or column.most is not None else None
     return {
@@ -118,8 +128,16 @@ def _row(table: Table, path: str, column: Field, facts: ColumnFacts, missing: Ma
     }
 
 
+def _leaf(column: Field) -> Field:
+    """What a list is made of, for a list."""
+    while column.kind == "list" and column.item is not None:
+        column = column.item
+    return column
+
+
 def _is_category(column: Field, facts: ColumnFacts) -> bool:
     """Whether values are worth listing: not ids, and not what people wrote."""
+    column = _leaf(column)
     if column.kind != "string" or column.allowed:
         return True
     repeats = facts.counts is not None and facts.n - facts.missing >= 2 * len(facts.counts)

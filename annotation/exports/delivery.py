@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,15 @@ def export_to(
     folder: Path,
     *,
     slug: str,
-    layout: str,
+    layout: str = "",
     writers: Sequence[str],
     rehearsal: bool,
     now: Clock,
     study_locales: Path | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Make a release of the study and copy it into a new or empty folder; its manifest. Nothing is copied where the
-    release fails."""
+    release fails. Without a layout it is the first that the study's document names."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DomainError(f"{folder} is there and not empty.", field="out")
     study = Study.objects.filter(slug=slug).first()
@@ -35,10 +36,10 @@ def export_to(
     locales = json.loads(study_locales.read_text(encoding="utf-8")) if study_locales else {}
     run = request_export(
         study=study,
-        layout=layout,
+        layout=layout or _first_layout(study),
         writers=writers,
         rehearsal=rehearsal,
-        options={"study_locales": locales} if locales else {},
+        options={**(options or {}), **({"study_locales": locales} if locales else {})},
         now=now(),
         enqueue=False,
     )
@@ -49,6 +50,11 @@ def export_to(
     _copy(settings.EXPORTS_DIR / run.folder, folder)
     manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     return manifest
+
+
+def _first_layout(study: Study) -> str:
+    export = study.current.document.get("export", {}) if study.current else {}
+    return str(next(iter(export.get("layouts", ())), "prism"))
 
 
 def _copy(source: Path, folder: Path) -> None:

@@ -7,12 +7,29 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule
 
 from annotation.common.errors import DomainError
-from annotation.exports.layouts import LAYOUTS
+from annotation.exports.layouts import LAYOUTS, layout_named
+from annotation.exports.layouts.options import frozen, read_options
 from annotation.exports.models import ExportRun, ExportSchedule
 from annotation.exports.schedule import ALLOWED, next_time, schedule_from_words
-from annotation.exports.services import DEFAULT_WRITERS
+from annotation.exports.services import DEFAULT_WRITERS, declared_options
 from annotation.exports.writers import WRITERS
 from annotation.studies.models import Study
+
+
+class OptionsField(forms.CharField):
+    """Lines of `name = value`, as a dictionary."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(f"{name} = {part}" for name, part in value.items()) if isinstance(value, dict) else value
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return read_options(str(value or "").splitlines())
+        except DomainError as error:
+            raise forms.ValidationError(error.text) from error
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(super().has_changed(self.prepare_value(initial), data))
 
 
 class ShapeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
@@ -25,6 +42,22 @@ class ShapeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in t
         widget=forms.CheckboxSelectMultiple,
         help_text="File formats; nested tables have no CSV, and the wide table has no JSON Lines.",
     )
+    options = OptionsField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="One a line, such as form = strings. Left out: as the study's document says, else the layout's own. ",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        layout, study = cleaned.get("layout"), cleaned.get("study")
+        if layout and study and "options" in cleaned:
+            shape = layout_named(layout)
+            try:
+                frozen(layout, shape.options, declared_options(study, layout) | cleaned["options"])
+            except DomainError as error:
+                self.add_error("options", error.text)
+        return cleaned
 
 
 class ExportRunForm(ShapeForm):
@@ -32,7 +65,7 @@ class ExportRunForm(ShapeForm):
 
     class Meta:
         model = ExportRun
-        fields = ["study", "layout", "writers", "rehearsal"]
+        fields = ["study", "layout", "writers", "rehearsal", "options"]
 
 
 class ExportScheduleForm(ShapeForm):
@@ -42,7 +75,7 @@ class ExportScheduleForm(ShapeForm):
 
     class Meta:
         model = ExportSchedule
-        fields = ["study", "layout", "writers", "rehearsal", "enabled"]
+        fields = ["study", "layout", "writers", "rehearsal", "options", "enabled"]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

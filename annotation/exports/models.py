@@ -15,6 +15,7 @@ class ExportSchedule(models.Model):
     study = models.ForeignKey("studies.Study", on_delete=models.CASCADE, related_name="export_schedules")
     layout = models.CharField(max_length=40)
     writers = models.JSONField(default=list, help_text='File formats, e.g. ["jsonl", "parquet"].')
+    options = models.JSONField(default=dict, blank=True, help_text="Option → value; else as the document says.")
     crontab = models.ForeignKey("django_celery_beat.CrontabSchedule", on_delete=models.PROTECT)
     rehearsal = models.BooleanField(default=False)
     enabled = models.BooleanField(default=True)

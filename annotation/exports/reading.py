@@ -62,14 +62,15 @@ class Reading:
 
     @cached_property
     def documents(self) -> list[StudyDocument]:
-        return [self._document(version) for version in self.versions]
+        return [self.document(version) for version in self.versions]
 
     @cached_property
     def is_imported(self) -> bool:
         """Whether the people came with a published release instead of taking part here."""
         return self.study.participations.exclude(imported={}).exists()
 
-    def _document(self, version: StudyVersion) -> StudyDocument:
+    def document(self, version: StudyVersion) -> StudyDocument:
+        """Parsed once per version, not once per row."""
         if version.pk not in self._documents:
             self._documents[version.pk] = document_of(version)
         return self._documents[version.pk]
@@ -96,7 +97,7 @@ class Reading:
     def _person(
         self, person: Participation, answers: Mapping[str, tuple[datetime, Stored]], ticked: Ticked
     ) -> PersonRows | None:
-        document = self._document(person.version)
+        document = self.document(person.version)
         steps = covered_steps(document, ticked)
         surveys = [step for step in document.steps if isinstance(step, QuestionnaireStep)]
         if not steps.issuperset(step.name for step in surveys):
@@ -110,6 +111,11 @@ class Reading:
         # a study without a survey has people all the same: theirs ends when it starts
         ended = max((answers[name][0] for name in asked), default=person.started_at)
         return PersonRows(person, document, stored, ticked, steps, ended)
+
+    def covered(self, people: Sequence[Participation]) -> dict[UUID, frozenset[str]]:
+        """Person → the steps that their consents cover."""
+        ticked = self._ticked(people)
+        return {person.pk: covered_steps(self.document(person.version), ticked[person.pk]) for person in people}
 
     def _answers(self, people: Sequence[Participation]) -> dict[UUID, dict[str, tuple[datetime, Stored]]]:
         answers: dict[UUID, dict[str, tuple[datetime, Stored]]] = defaultdict(dict)
@@ -172,7 +178,7 @@ class Reading:
             answers: dict[str, Stored] = {}
             for place in places:
                 answers |= after[place]
-            yield TalkRows(talk, self._document(talk.version), path, answers, left_out)
+            yield TalkRows(talk, self.document(talk.version), path, answers, left_out)
 
     def _turns(self, talks: Sequence[UUID]) -> dict[UUID, list[TurnRows]]:
         judged = list(

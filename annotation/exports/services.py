@@ -20,6 +20,7 @@ from annotation.accounts.services import record_audit
 from annotation.common.errors import DomainError
 from annotation.exports.assess import assess_texts, assessors, configured_moderation
 from annotation.exports.layouts import layout_named
+from annotation.exports.layouts.options import frozen
 from annotation.exports.models import ExportRun, ExportSchedule, ReleasedPerson
 from annotation.exports.queries import (
     claimable,
@@ -75,7 +76,7 @@ def request_export(
             writers=list(dict.fromkeys(names)),
             rehearsal=rehearsal,
             cut_off=cut_off or now,
-            options=dict(options or {}),
+            options=frozen(shape.name, shape.options, declared_options(study, shape.name) | dict(options or {})),
             requested_by=requested_by,
             created_at=now,
             lease_until=now + LEASE,
@@ -85,6 +86,12 @@ def request_export(
         if enqueue:
             transaction.on_commit(lambda: _enqueue(run.pk))
     return run
+
+
+def declared_options(study: Study, layout: str) -> dict[str, Any]:
+    """What the study's document sets for this layout."""
+    export = study.current.document.get("export", {}) if study.current else {}
+    return dict(export.get("options", {}).get(layout, {}))
 
 
 def _enqueue(run_id: UUID) -> None:
@@ -117,6 +124,7 @@ def _start(schedule: ExportSchedule, now: datetime) -> ExportRun | None:
             layout=schedule.layout,
             writers=schedule.writers or DEFAULT_WRITERS,
             rehearsal=schedule.rehearsal,
+            options=schedule.options,
             schedule=schedule,
             now=now,
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from annotation.exports.layouts.fields import Field, Record
+from annotation.exports.layouts.options import Option
 from annotation.exports.reading import Reading
 
 
@@ -61,9 +62,18 @@ class Written(Protocol):
 class Layout(Protocol):
     """Pure from stored rows to records: the same reading gives the same records."""
 
-    name: str
-    version: str
-    title: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """What can be set; a run freezes every one of them."""
 
     def tables(self, reading: Reading) -> tuple[Table, ...]:
         """The files, in the order of the manifest."""

@@ -93,6 +93,7 @@ class ExportDeclaration(Strict):
     """Which layouts go out, and when ('every day at 02:00')."""
 
     layouts: tuple[str, ...] = ()
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Layout → option → value.")
     schedule: str = ""
     release: Release = Release()
 

@@ -25,10 +25,17 @@ def export(db: None, tmp_path: Path) -> Export:
     """Export a study into a folder of that name and give the folder."""
 
     def export_study(
-        name: str, slug: str = "prism", *, at: datetime = CUT_OFF, writers: str = "jsonl", rehearsal: bool = False
+        name: str,
+        slug: str = "prism",
+        *,
+        at: datetime = CUT_OFF,
+        writers: str = "jsonl",
+        layout: str = "prism",
+        **more: Any,
     ) -> Path:
         folder = tmp_path / name
-        export_to(folder, slug=slug, layout="prism", writers=writers.split(","), rehearsal=rehearsal, now=lambda: at)
+        asked = {"rehearsal": False} | more
+        export_to(folder, slug=slug, layout=layout, writers=writers.split(","), now=lambda: at, **asked)
         return folder
 
     return export_study

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from annotation.exports.assess import CATEGORIES, Moderation, assess_texts, has_personal_data, language_of
+from annotation.exports.assess import Moderation, assess_texts, has_personal_data, language_of
+from annotation.exports.layouts.prism.names import MODERATION
 from annotation.exports.models import TextAssessment
 from annotation.exports.rows import text_sha256
 
@@ -48,8 +49,8 @@ def result(text: str) -> dict[str, Any]:
     flagged = "hate" in text
     return {
         "flagged": flagged,
-        "categories": {key: flagged and key == "hate" for key in CATEGORIES} | {"illicit": False},
-        "category_scores": dict.fromkeys(CATEGORIES, 0.12345) | {"illicit": 0.0},
+        "categories": {key: flagged and key == "hate" for key in MODERATION} | {"illicit": False},
+        "category_scores": dict.fromkeys(MODERATION, 0.12345) | {"illicit": 0.0},
     }
 
 
@@ -104,8 +105,8 @@ def test_a_text_is_assessed_once_and_kept_by_its_hash(db: None, endpoint: Endpoi
     kind, bad = stored(KIND), stored(BAD)
     assert (kind.language, kind.has_personal_data, kind.manually_has_personal_data) == ("en", False, None)
     assert (kind.moderation["flagged"], bad.moderation["flagged"]) == (False, True)
-    assert bad.moderation["category_scores"] == dict.fromkeys(CATEGORIES, 0.12)
-    assert set(bad.moderation["categories"]) == set(CATEGORIES)
+    assert bad.moderation["category_scores"] == dict.fromkeys(MODERATION, 0.12)
+    assert set(bad.moderation["categories"]) == set(MODERATION)
     assert [key for key, value in bad.moderation["categories"].items() if value] == ["hate"]
 
 

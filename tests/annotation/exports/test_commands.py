@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from annotation.exports.layouts import LAYOUTS
 from annotation.studies.models import Study
 from tests.annotation.exports.conftest import records
 from tests.factories import prism_rows
@@ -55,7 +56,7 @@ def test_a_folder_that_holds_something_is_left_alone(study: Study, tmp_path: Pat
     ("study_name", "layout", "message"),
     [
         ("nothing", "prism", "There is no study nothing."),
-        ("prism", "prison", "There is no layout prison; there are prism."),
+        ("prism", "prison", f"There is no layout prison; there are {', '.join(LAYOUTS)}."),
     ],
 )
 def test_an_export_that_cannot_be_made_says_why(

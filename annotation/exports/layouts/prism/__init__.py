@@ -8,6 +8,7 @@ from uuid import UUID
 
 from annotation.exports.layouts.base import Outcome, Problem, Table, Written
 from annotation.exports.layouts.fields import Record
+from annotation.exports.layouts.options import Option
 from annotation.exports.layouts.prism.checks import check
 from annotation.exports.layouts.prism.conversations import Answered, answered, conversation_record, conversation_type
 from annotation.exports.layouts.prism.metadata import metadata_record
@@ -49,6 +50,10 @@ class Prism:
     name = "prism"
     version = "1"
     title = "The five files of the PRISM Alignment Project"
+    options = (
+        Option("seed", "The balanced subset and the rebalanced sample are drawn from it.", 0),
+        Option("study_locales", "Panel study id → place.", {}),
+    )
 
     def tables(self, reading: Reading) -> tuple[Table, ...]:
         return Schema(reading.documents, model_records(reading.documents)).tables()

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from annotation.common.errors import DomainError
 from annotation.exports.delivery import export_to
+from annotation.exports.layouts.options import read_options
 from annotation.exports.services import DEFAULT_WRITERS
 
 
@@ -17,7 +18,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("study", help="the study's name")
-        parser.add_argument("--layout", default="prism")
+        parser.add_argument("--layout", default="", help="default: the first that the document names, else prism")
+        parser.add_argument(
+            "--option", action="append", default=[], help="name=value, for this layout; may be repeated"
+        )
         parser.add_argument("--out", required=True, type=Path, help="a new or empty folder")
         parser.add_argument("--rehearsal", action="store_true", help="bots' data, and only bots' data")
         parser.add_argument("--writers", default=",".join(DEFAULT_WRITERS), help="file formats, comma-separated")
@@ -31,6 +35,7 @@ class Command(BaseCommand):
                 layout=options["layout"],
                 writers=options["writers"].split(","),
                 rehearsal=options["rehearsal"],
+                options=read_options(options["option"]),
                 study_locales=options["study_locales"],
                 now=timezone.now,
             )
