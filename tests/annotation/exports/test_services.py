@@ -14,6 +14,7 @@ from annotation.accounts.models import AuditEntry
 from annotation.common.errors import DomainError
 from annotation.common.models import AppendOnlyError
 from annotation.exports import services
+from annotation.exports.layouts import LAYOUTS
 from annotation.exports.models import ExportRun, ExportSchedule
 from annotation.exports.queries import current_manifest
 from annotation.exports.release import file_sha256
@@ -61,7 +62,7 @@ def test_what_is_asked_for_is_frozen_in_the_run_and_noted(study: Study) -> None:
         "1",
         ["jsonl"],
         CUT_OFF,
-        {"seed": 3},
+        {"seed": 3, "study_locales": {}},
     )
     assert AuditEntry.objects.values_list("actor", "action", "subject").get() == (
         "system",
@@ -73,7 +74,7 @@ def test_what_is_asked_for_is_frozen_in_the_run_and_noted(study: Study) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"layout": "prison"}, "There is no layout prison; there are prism."),
+        ({"layout": "prison"}, f"There is no layout prison; there are {', '.join(LAYOUTS)}."),
         ({"writers": ["xlsx"]}, "There is no writer xlsx; there are jsonl, csv, parquet."),
         ({"writers": []}, "Name at least one writer."),
     ],
