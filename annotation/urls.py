@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("annotation.api.urls")),
     path("csrf/", common.csrf, name="csrf"),
     path("", include("annotation.participation.urls")),
+    path("", include("annotation.judgements.urls")),
     path("", include("annotation.conversations.urls")),
 ]
 

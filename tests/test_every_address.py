@@ -20,7 +20,7 @@ from annotation.conversations.queries import after_assignments, step_of
 from annotation.conversations.services.conversations import finish_conversation
 from annotation.participation.models import Participation
 from annotation.participation.return_tokens import return_token, token_sha256
-from tests.factories import talks
+from tests.factories import cards, talks
 from tests.factories.participations import browser, participation
 from tests.factories.staff import stranger_browser
 from tests.factories.studies import SMALL, study
@@ -29,6 +29,8 @@ pytestmark = pytest.mark.django_db
 P = "p/<uuid:pid>/"
 T = f"{P}talk/<slug:step>/"
 TURN = f"{T}turn/<uuid:turn>/"
+J = f"{P}judge/<slug:step>/"
+PLACE = f"{J}<uuid:place>/"
 
 # GET as: nobody in particular · the person whose page it is · somebody else in the same study · staff without rights.
 # POST as all of these but the owner, who is what the other tests are about.
@@ -86,6 +88,11 @@ ADDRESSES: dict[str, Statuses] = {
     **{f"{TURN}{name}/": LED for name in ("judge", "stop", "retry")},
     f"{TURN}events/": SHOWN_ONLY,
     f"{T}after/<uuid:block>/": LED,
+    J: LED,
+    **{f"{J}{name}/": LED for name in ("begin", "finish")},
+    PLACE: LED,
+    **{f"{PLACE}{name}/": LED for name in ("before", "skip", "change")},
+    f"{PLACE}heartbeat/": SENT_ONLY,
     "studies/preview/<slug:slug>/": HIDDEN_ONLY,
     "studies/preview/<slug:slug>/<str:step>/<int:page>/": HIDDEN_ONLY,
     "admin/": ANY_STAFF,
@@ -167,7 +174,16 @@ class World:
         chats, debrief = talks.document()["steps"]
         before = [{"consent": "c1"}, {"questionnaire": "survey", "pages": [["feedback"]]}]
         note = {"debrief": {"name": "note", "text": "Half of it is done."}}
-        made = study(talks.document(consent=SMALL["consent"], steps=[*before, chats, note, debrief]))
+        compare = cards.document()
+        made = study(
+            talks.document(
+                consent=SMALL["consent"],
+                item_sets=compare["item_sets"],
+                questions=talks.document()["questions"] | {"goal": compare["questions"]["goal"]},
+                protocols=talks.document()["protocols"] | {"compare": {"about_item": ["goal"]}},
+                steps=[*before, chats, note, compare["steps"][0], debrief],
+            )
+        )
         owner = participation(made, step=2)
         talk = talks.conversation(owner)
         turn = talks.answered(talk)
@@ -203,6 +219,8 @@ class World:
             "consent/<slug:step>": "consent/c1",
             "questions/<slug:step>": "questions/survey",
             "text/<slug:step>": "text/note",
+            "judge/<slug:step>": "judge/cards",
+            "<uuid:place>": str(uuid.uuid4()),
             "<slug:step>": "chats",
             "<str:step>": "chats",
             "<int:pk>": "1",

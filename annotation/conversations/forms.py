@@ -7,7 +7,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotation.common.timers import Timers, read_timers
+from annotation.common.timers import read_timers
 from annotation.studies.document.steps import ConversationsStep
 
 LONGEST_MS = 24 * 3600 * 1000
@@ -33,17 +33,6 @@ class MessageForm:
             )
             return text % {"n": over}
         return ""
-
-
-def timings_of(timers: Timers) -> dict[str, Any]:
-    """What a page measured, for storing beside what was sent on it."""
-    measured = {
-        "first_click_ms": timers.first_click_ms,
-        "last_click_ms": timers.last_click_ms,
-        "submit_ms": timers.submit_ms,
-        "clicks": timers.clicks,
-    }
-    return {name: value for name, value in measured.items() if value is not None} | timers.details
 
 
 def read_shown(raw: str) -> dict[str, Any]:

@@ -4,14 +4,16 @@ A question about the candidate in slot A has the prefix `A-<name>`, one about th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext_lazy as _
 
 from annotation.assignments.models import Assignment, Presentation
 from annotation.judgements.choice import Ask, AskKind, Decision, decide
+from annotation.participation.queries import stored_answers
 from annotation.studies.document import StudyDocument
 from annotation.studies.document.protocols import Choice
 from annotation.studies.document.steps import AfterBlock, ConversationsStep
@@ -46,15 +48,40 @@ class Asking:
     per_candidate: tuple[str, ...]
     about_item: tuple[str, ...]
     choice: Choice | None
+    before: tuple[str, ...] = ()
 
 
 def asking_of(document: StudyDocument, name: str, stratum: str = "") -> Asking:
     """What the assignment's `protocol` names in the document, as it is put to people of that stratum."""
     if protocol := document.protocols.get(name):
-        per_candidate = tuple(asked for asked in protocol.per_candidate if protocol.asks(asked, stratum))
-        about_item = tuple(asked for asked in protocol.about_item if protocol.asks(asked, stratum))
-        return Asking(per_candidate, about_item, protocol.choice)
+        before, per_candidate, about_item = (
+            tuple(asked for asked in part if protocol.asks(asked, stratum))
+            for part in (protocol.before, protocol.per_candidate, protocol.about_item)
+        )
+        return Asking(per_candidate, about_item, protocol.choice, before)
     return Asking((), after_block(document, name).questions, None)
+
+
+def waits_for_before(document: StudyDocument, assignment: Assignment, presentation: Presentation) -> bool:
+    """Whether something is asked before the candidates show, and is not answered yet."""
+    return bool(asking_of(document, assignment.protocol, assignment.stratum).before) and not presentation.before
+
+
+def before_form(
+    document: StudyDocument, assignment: Assignment, presentation: Presentation, fields: Fields, language: str
+) -> QuestionForm:
+    """What is asked before the candidates show: about the item, with no candidate in sight."""
+    names = asking_of(document, assignment.protocol, assignment.stratum).before
+    asked = [Asked(name, document.questions[name], name) for name in names]
+    earlier = _profile(assignment, asked)
+    return QuestionForm(asked, fields, f"{presentation.seed}/before", language, earlier)
+
+
+def _profile(assignment: Assignment, asked: Sequence[Asked]) -> dict[str, Mapping[str, Any]]:
+    """What the person said about themself, where a condition may read it."""
+    if not any(one.question.show_if for one in asked) or assignment.participation is None:
+        return {}
+    return stored_answers(assignment.participation)
 
 
 def after_block(document: StudyDocument, name: str) -> AfterBlock:
@@ -86,7 +113,9 @@ class JudgementForm:
             for name in self.asking.per_candidate
         ]
         asked += [Asked(name, self._about(name, *self.slots), name) for name in self.asking.about_item]
-        self.questions = QuestionForm(asked, self.fields, str(self.presentation.seed), self.language)
+        before = {name: targets[""] for name, targets in self.presentation.before.items()}
+        earlier = _profile(self.assignment, asked) | before
+        self.questions = QuestionForm(asked, self.fields, str(self.presentation.seed), self.language, earlier)
 
     def _about(self, name: str, *slots: str) -> Question:
         question = self.document.questions[name]

@@ -19,7 +19,7 @@ export async function drawMath(root) {
 }
 
 function load() {
-  const { katex, katexCss } = document.getElementById("chat-script").dataset;
+  const { katex, katexCss } = document.querySelector("script[data-katex]").dataset;
   document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: katexCss }));
   return new Promise((resolve, reject) => {
     document.head.append(Object.assign(document.createElement("script"), { src: katex, onload: resolve, onerror: reject }));

@@ -7,6 +7,8 @@
                                 without them nothing is saved before submitting
    data-pv-swap="#judge-card"   what an answered page replaces when it is not a redirect (default: main)
    data-pv-keys                 Ctrl/⌘+Enter submits
+   data-pv-along                on any part with an id: it is replaced with the swap (the header, with its progress)
+   data-pv-url="…"              on the part that was swapped in: the address under which it is found again
 
    Inside the form:
    <input type="hidden" name="key" value="…">     the one-time key, from the server; the same key goes with every retry
@@ -211,7 +213,12 @@ class StudyForm {
     this.gone.abort();
     document.title = page.title;
     old.replaceWith(fresh);
-    if (url && new URL(url).pathname !== location.pathname) history.replaceState(null, "", url);
+    for (const part of document.querySelectorAll("[data-pv-along]")) {
+      const again = page.getElementById(part.id);
+      if (again) part.replaceWith(again);
+    }
+    const address = fresh.dataset.pvUrl ?? url;
+    if (address && new URL(address, location.href).pathname !== location.pathname) history.replaceState(null, "", address);
     window.htmx?.process(fresh);
     fresh.dispatchEvent(new CustomEvent("htmx:load", { bubbles: true, detail: { elt: fresh } }));
     for (const form of fresh.querySelectorAll("form[data-pv-form]")) {

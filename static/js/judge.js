@@ -1,6 +1,10 @@
-/* Rating answers: keys, and long answers that open.
-   Digits and letters go to an answer's rating, T and N to "equally good" and "none", ? lists the keys. Keys of one
-   character can be switched off there (WCAG 2.1.4); the choice is kept in this browser. */
+/* Judging: keys, and long answers that open. For talks and for cards.
+
+   A digit or a letter belongs to the question that has the focus, where that has such a choice (a point of a scale, a
+   candidate). Else it goes to that answer's own rating; where answers have none, it picks the answer in the first
+   question that is still open. T and N are "equally good" and "none", S skips, Z enlarges a picture, ? lists the keys.
+   A control takes a key by data-key="x", by being a choice with the value of a slot (or tie, both_bad, none), or by
+   data-pick. Keys of one character can be switched off in the list (WCAG 2.1.4); that is kept in this browser. */
 
 const OFF = "plurivox-single-keys-off";
 
@@ -17,21 +21,54 @@ document.addEventListener("keydown", (event) => {
 const isTyping = (element) =>
   element.closest?.("dialog") || element.matches?.("textarea, select, input:not([type=range], [type=radio], [type=checkbox])");
 
+const CHOICES = ':is(input[type="radio"], input[type="checkbox"])';
+const VALUES = { t: ["tie"], n: ["both_bad", "none", "neither"] };
+
 function pressed(key) {
   const form = document.getElementById("judge-form");
   if (!form || key.length !== 1) return false;
-  const special = form.querySelector(`[data-key="${CSS.escape(key)}"]`);
-  if (special) {
-    special.focus();
-    special.click();
-    return true;
-  }
   const answers = [...form.querySelectorAll(".answer")];
   const answer = /[1-9]/.test(key) ? answers[Number(key) - 1] : answers.find((one) => one.dataset.slot.toLowerCase() === key);
-  const control = answer?.querySelector(".answer-rating :is(input:not([type=hidden]), select, textarea)");
-  if (!control) return false;
+  const focused = document.activeElement?.closest("[data-question]");
+  const here = focused && form.contains(focused) ? takes(focused, key, answer).concat(points(focused, key)) : [];
+  if (here.length) return press(here[0]);
+  const own = answer?.querySelector(".answer-rating .question :is(input:not([type=hidden]), select, textarea)");
+  if (own) return goTo(own, answer);
+  const all = [...form.querySelectorAll("[data-question]")].filter((question) => !question.hidden && !question.closest(".answer"));
+  const open = all.filter((question) => !question.querySelector(":checked"));
+  const found = [...open, ...all].flatMap((question) => takes(question, key, answer));
+  const loose = [...form.closest("main").querySelectorAll(`[data-key="${CSS.escape(key)}"]`)];
+  const pick = answer?.querySelector("[data-pick]");
+  const control = pick ?? found[0] ?? loose[0];
+  if (control) return press(control, answer);
+  if (key === "z" && document.querySelector("[data-zoom]")) {
+    document.dispatchEvent(new CustomEvent("judge:zoom", { detail: document.activeElement }));
+    return true;
+  }
+  return false;
+}
+
+// the choices of a question that a key means, usable ones only
+function takes(question, key, answer) {
+  const values = [...(VALUES[key] ?? []), ...(answer ? [answer.dataset.slot] : [])];
+  const named = values.map((value) => `${CHOICES}[value="${CSS.escape(value)}"]`);
+  return [...question.querySelectorAll([`[data-key="${CSS.escape(key)}"]`, ...named].join(", "))].filter((one) => !one.disabled);
+}
+
+// a point of the scale that has the focus: only where it is numbered as the key says
+function points(question, key) {
+  return /[0-9]/.test(key) ? [...question.querySelectorAll(`${CHOICES}[value="${key}"]`)].filter((one) => !one.disabled) : [];
+}
+
+function press(control, answer) {
   control.focus();
-  if (control.type === "radio") control.click();
+  control.click();
+  answer?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  return true;
+}
+
+function goTo(control, answer) {
+  control.focus();
   answer.scrollIntoView({ block: "nearest", behavior: "smooth" });
   return true;
 }
@@ -80,4 +117,5 @@ function offerMore() {
 const box = document.getElementById("single-keys");
 if (box) box.checked = !keysAreOff();
 document.addEventListener("talk:shown", offerMore);
+document.addEventListener("pv:swapped", offerMore);
 offerMore();

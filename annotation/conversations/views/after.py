@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from annotation.common.timers import read_timers
 from annotation.conversations.access import Here
-from annotation.conversations.forms import timings_of
 from annotation.conversations.pages import after_page
 from annotation.conversations.queries import conversation_of_block
 from annotation.conversations.services.turns import judge_after
 from annotation.conversations.views.talk import key_of, shown, takes_forms, visible
+from annotation.judgements.forms import timings_of
 from annotation.judgements.services import AnswersRefusedError
 from annotation.participation.forms import answer_fields
 from annotation.participation.queries import current_url

@@ -16,7 +16,7 @@ from annotation.common.errors import ConflictError, DomainError, NotFoundError
 from annotation.common.timers import read_timers
 from annotation.common.views import error_page
 from annotation.conversations.access import ElsewhereError, Here, here, may_see, remember
-from annotation.conversations.forms import MessageForm, read_shown, timings_of
+from annotation.conversations.forms import MessageForm, read_shown
 from annotation.conversations.models import Conversation
 from annotation.conversations.pages import after_page, talk_page, types_page
 from annotation.conversations.queries import open_conversation, turn_of
@@ -27,6 +27,7 @@ from annotation.conversations.services.conversations import (
     start_conversation,
 )
 from annotation.conversations.services.turns import Spoken, judge_turn, retry_turn, start_turn, stop_turn
+from annotation.judgements.forms import timings_of
 from annotation.judgements.services import AnswersRefusedError
 from annotation.participation.forms import answer_fields, one_time_key
 from annotation.participation.queries import current_url, frame

@@ -1,4 +1,4 @@
-"""Writes about what people said."""
+"""Judgements: submitted once, and changed while the document allows it."""
 
 import hashlib
 import json
@@ -12,9 +12,10 @@ from django.db import transaction
 from annotation.assignments.models import Assignment
 from annotation.assignments.services import close_assignment, take_back
 from annotation.common.errors import ConflictError, DomainError, NotFoundError
-from annotation.judgements.asking import JudgementForm
+from annotation.judgements.asking import JudgementForm, waits_for_before
 from annotation.judgements.choice import Decision
 from annotation.judgements.models import Judgement
+from annotation.judgements.rules import may_change
 from annotation.participation.models import Participation
 from annotation.studies.queries import document_of
 from annotation.studies.questions.base import Fields
@@ -62,9 +63,7 @@ def submit_judgement(
         earlier = Judgement.objects.filter(participation=participation, key=key).first()
         if earlier is not None:
             return Submission(_same(earlier, assignment, body), repeated=True)
-        form = JudgementForm(
-            assignment, assignment.presentation, document_of(assignment.version), fields, participation.language
-        )
+        form = _form(assignment, fields, participation)
         late = _is_late(assignment, now)
         if assignment.state == Assignment.State.EXPIRED:
             take_back(place=assignment, now=now)
@@ -73,6 +72,34 @@ def submit_judgement(
             # leaving the block by an exception opens the place again
             raise AnswersRefusedError(form)
         written = _write(form, participation, key=key, body=body, timings=timings, late=late, now=now)
+        return Submission(written, repeated=False)
+
+
+def change_judgement(
+    *,
+    assignment_id: uuid.UUID,
+    participation: Participation,
+    key: str,
+    fields: Fields,
+    timings: dict[str, Any],
+    now: datetime,
+) -> Submission:
+    """Answer the place that was judged last once more, as long as its step allows it: a new row that names the one it
+    replaces, which stays. The place stays closed, and a known key changes nothing. `ConflictError` when it is too late
+    or something else was judged since."""
+    body = body_sha256(fields)
+    with transaction.atomic():
+        assignment = _locked(assignment_id, participation)
+        earlier = Judgement.objects.filter(participation=participation, key=key).first()
+        if earlier is not None:
+            return Submission(_same(earlier, assignment, body), repeated=True)
+        last = Judgement.objects.filter(assignment=assignment, replaced_by__isnull=True).first()
+        if last is None or not may_change(last, now):
+            raise ConflictError("It is too late to change this judgement. It is stored as you gave it.")
+        form = _form(assignment, fields, participation)
+        if not form.is_valid():
+            raise AnswersRefusedError(form)
+        written = _write(form, participation, key=key, body=body, timings=timings, now=now, replaces=last)
         return Submission(written, repeated=False)
 
 
@@ -95,6 +122,13 @@ def _is_late(assignment: Assignment, now: datetime) -> bool:
     return assignment.leased_until is not None and assignment.leased_until < now
 
 
+def _form(assignment: Assignment, fields: Fields, participation: Participation) -> JudgementForm:
+    document, presentation = document_of(assignment.version), assignment.presentation
+    if waits_for_before(document, assignment, presentation):
+        raise ConflictError("Something is asked before this. Answer that first.")
+    return JudgementForm(assignment, presentation, document, fields, participation.language)
+
+
 def _same(earlier: Judgement, assignment: Assignment, body: str) -> Judgement:
     if earlier.assignment_id != assignment.pk or earlier.body_sha256 != body:
         raise ConflictError("Your first answer is saved and stays as it is; this one differs from it.")
@@ -108,8 +142,9 @@ def _write(
     key: str,
     body: str,
     timings: dict[str, Any],
-    late: bool,
+    late: bool = False,
     now: datetime,
+    replaces: Judgement | None = None,
 ) -> Judgement:
     assignment = form.assignment
     decision = form.decision or Decision(None, "")
@@ -126,6 +161,7 @@ def _write(
         choice=_by_id(decision.details, form.slots),
         timings=timings,
         late=late,
+        replaces=replaces,
         submitted_at=now,
     )
 

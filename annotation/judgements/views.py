@@ -1,0 +1,242 @@
+"""The pages of a step of comparisons: a card, and everything that can be done on it."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from annotation.assignments.models import Assignment
+from annotation.assignments.services import heartbeat, skip_place
+from annotation.common.errors import ConflictError, DomainError
+from annotation.common.views import error_page
+from annotation.judgements.access import ElsewhereError, Here, here, own_place
+from annotation.judgements.asking import JudgementForm, waits_for_before
+from annotation.judgements.forms import card_timings, judged_fields, read_card_shown, unplayed
+from annotation.judgements.pages import before_draft, before_page, card_page, head, judge_draft, must_play
+from annotation.judgements.queries import held_place
+from annotation.judgements.rules import may_change
+from annotation.judgements.services import (
+    AnswersRefusedError,
+    change_judgement,
+    finish_comparisons,
+    next_place,
+    note_shown,
+    store_before,
+    submit_judgement,
+)
+from annotation.judgements.services.showing import BeforeRefusedError
+from annotation.participation.forms import answer_fields, one_time_key
+from annotation.participation.queries import current_url, frame
+from annotation.participation.services import save_draft
+from annotation.studies.queries import document_of
+
+View = Callable[..., HttpResponse]
+PAGE_METHODS = ["GET", "HEAD", "POST"]
+
+
+def in_comparisons(view: View) -> View:
+    """Hands the view who is where. Whoever is elsewhere is led there; what has moved on is explained, with a link."""
+
+    @wraps(view)
+    def inner(request: HttpRequest, pid: UUID, step: str, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, here(request, pid, step), **kwargs)
+        except ElsewhereError as elsewhere:
+            return redirect(current_url(elsewhere.participation))
+        except ConflictError as error:
+            link = reverse("judgements:card", args=[pid, step])
+            return error_page(request, error.status, text=error.text, link=link)
+
+    return never_cache(require_http_methods(PAGE_METHODS)(inner))
+
+
+def takes_forms(view: View) -> View:
+    """`in_comparisons` for an address that only takes forms: whoever reloads it is led to the card."""
+
+    @wraps(view)
+    def inner(request: HttpRequest, at: Here, **kwargs: Any) -> HttpResponse:
+        return view(request, at, **kwargs) if request.method == "POST" else to_card(at)
+
+    return in_comparisons(inner)
+
+
+@in_comparisons
+def card(request: HttpRequest, at: Here) -> HttpResponse:
+    """The card of the place that the person holds; without one, the way to the first or the next."""
+    held = held_place(at.participation, at.step.name)
+    if held is not None:
+        return _place_page(request, at, held)
+    return _shown(request, "start", at, head(at, timezone.now()))
+
+
+@takes_forms
+def begin(request: HttpRequest, at: Here) -> HttpResponse:
+    """Take the first or the next place."""
+    return _next(request, at)
+
+
+@takes_forms
+def submit(request: HttpRequest, at: Here, place: UUID) -> HttpResponse:
+    """Say how it is; the next card comes."""
+    return _judge(request, at, own_place(at, place), submit_judgement)
+
+
+@in_comparisons
+def change(request: HttpRequest, at: Here, place: UUID) -> HttpResponse:
+    """The last judgement once more, while the document lets it be changed."""
+    asked = own_place(at, place)
+    if request.method == "POST":
+        return _judge(request, at, asked, change_judgement, changing=True)
+    last = asked.judgements.filter(replaced_by__isnull=True).first()
+    if last is None or not may_change(last, timezone.now()):
+        raise ConflictError(_("It is too late to change this judgement. It is stored as you gave it."))
+    return _shown(request, "card_page", at, card_page(at, asked, timezone.now(), changing=True))
+
+
+@takes_forms
+def before(request: HttpRequest, at: Here, place: UUID) -> HttpResponse:
+    """Answer what is asked first; then the candidates show."""
+    asked = own_place(at, place)
+    fields, key = answer_fields(request.POST), _key(request)
+    try:
+        store_before(
+            assignment_id=asked.pk,
+            participation=at.participation,
+            fields=fields,
+            timings=card_timings(request.POST),
+            now=timezone.now(),
+        )
+    except BeforeRefusedError as error:
+        error.form.fields = {**error.form.fields, "key": [key]}
+        context = before_page(at, asked, timezone.now(), form=error.form)
+        return _shown(request, "before_page", at, context, status=422)
+    _keep(at, before_draft(at, asked), fields)
+    return _go_on(request, at)
+
+
+@takes_forms
+def skip(request: HttpRequest, at: Here, place: UUID) -> HttpResponse:
+    """Give a place back unjudged, with a reason; the next card comes."""
+    asked = own_place(at, place)
+    reason = str(request.POST.get("reason", ""))
+    skip_place(assignment_id=asked.pk, participation=at.participation, step=at.step, reason=reason, now=timezone.now())
+    return _next(request, at)
+
+
+@require_POST
+@in_comparisons
+def beat(request: HttpRequest, at: Here, place: UUID) -> HttpResponse:
+    """The page is still open: the place stays this person's."""
+    own_place(at, place)
+    kept = heartbeat(participation=at.participation, step=at.step, now=timezone.now())
+    return HttpResponse(status=204 if kept else 410)
+
+
+@takes_forms
+def finish(request: HttpRequest, at: Here) -> HttpResponse:
+    """End the step, where enough is judged or nothing is left."""
+    finish_comparisons(participation=at.participation, step=at.step, now=timezone.now())
+    return redirect(current_url(at.participation))
+
+
+# ---- parts of the above ----------------------------------------------------------------------------------------------
+def to_card(at: Here) -> HttpResponse:
+    return redirect("judgements:card", at.participation.pk, at.step.name)
+
+
+def _judge(request: HttpRequest, at: Here, place: Assignment, write: Any, *, changing: bool = False) -> HttpResponse:
+    fields, key = judged_fields(answer_fields(request.POST)), _key(request)
+    missing = unplayed(must_play(at, place), fields)
+    if missing:
+        return _refused(request, at, place, _form(at, place, fields, key), missing, changing=changing)
+    try:
+        submission = write(
+            assignment_id=place.pk,
+            participation=at.participation,
+            key=key,
+            fields=fields,
+            timings=card_timings(request.POST),
+            now=timezone.now(),
+        )
+    except AnswersRefusedError as error:
+        error.form.fields = {**error.form.fields, "key": [key]}
+        return _refused(request, at, place, error.form, {}, changing=changing)
+    if not submission.repeated:
+        shown = read_card_shown(str(request.POST.get("shown", "")), place.presentation)
+        note_shown(assignment_id=place.pk, shown=shown)
+        _keep(at, judge_draft(at, place), fields)
+    return _next(request, at)
+
+
+def _next(request: HttpRequest, at: Here) -> HttpResponse:
+    """The next card, or the end of the step."""
+    now = timezone.now()
+    if next_place(participation=at.participation, step=at.step, now=now) is not None:
+        return _go_on(request, at)
+    context = head(at, now)
+    # what can still be changed is not closed behind the person's back
+    if context["judged"] >= at.step.per_person.min and not context["changeable"]:
+        return finish_now(at)
+    return _shown(request, "over", at, context)
+
+
+def finish_now(at: Here) -> HttpResponse:
+    finish_comparisons(participation=at.participation, step=at.step, now=timezone.now())
+    return redirect(current_url(at.participation))
+
+
+def _go_on(request: HttpRequest, at: Here) -> HttpResponse:
+    """The card as it is now: for the page's script at once, so that it can put it in its place; else by a redirect, so
+    that a reload sends nothing again."""
+    held = held_place(at.participation, at.step.name)
+    if "X-PV-Form" not in request.headers or held is None:
+        return to_card(at)
+    return _place_page(request, at, held)
+
+
+def _place_page(request: HttpRequest, at: Here, place: Assignment) -> HttpResponse:
+    now = timezone.now()
+    if waits_for_before(document_of(place.version), place, place.presentation):
+        return _shown(request, "before_page", at, before_page(at, place, now))
+    return _shown(request, "card_page", at, card_page(at, place, now))
+
+
+def _refused(
+    request: HttpRequest, at: Here, place: Assignment, form: JudgementForm, more: dict[str, str], *, changing: bool
+) -> HttpResponse:
+    context = card_page(at, place, timezone.now(), form=form, more_errors=more, changing=changing)
+    return _shown(request, "card_page", at, context, status=422)
+
+
+def _form(at: Here, place: Assignment, fields: dict[str, list[str]], key: str) -> JudgementForm:
+    """What was sent, read for its mistakes alone."""
+    sent = {**fields, "key": [key]}
+    form = JudgementForm(place, place.presentation, document_of(place.version), sent, at.participation.language)
+    form.is_valid()
+    return form
+
+
+def _keep(at: Here, place: str, fields: dict[str, list[str]]) -> None:
+    """What was sent stays where a change finds it, until the step is done."""
+    if at.trusted:
+        save_draft(participation=at.participation, place=place, fields=fields, now=timezone.now())
+
+
+def _shown(request: HttpRequest, page: str, at: Here, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    return render(request, f"judgements/{page}.html", frame(at.participation) | context, status=status)
+
+
+def _key(request: HttpRequest) -> str:
+    """The form's one-time key."""
+    key = one_time_key(request.POST)
+    if not key:
+        raise DomainError(_("The form is not complete. Go back and try again."))
+    return key
