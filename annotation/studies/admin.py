@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.options import VERTICAL
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -16,7 +17,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from annotation.common.admin import ReadOnlyAdmin
 from annotation.common.errors import DocumentError, DomainError
@@ -25,6 +26,7 @@ from annotation.studies.diff import Change, changes
 from annotation.studies.models import Study, StudyVersion
 from annotation.studies.pools import PARAMETER, pool_token
 from annotation.studies.queries import document_of
+from annotation.studies.shelf import presets
 from models_serving.catalog.models import ServedModel
 
 
@@ -33,10 +35,16 @@ def _as_form_errors(error: DomainError) -> forms.ValidationError:
     return forms.ValidationError([f"{place}: {text}" if place else text for place, text in problems])
 
 
+# the admin's theme cuts labels of radio buttons off at one line
+OFFER = '<span class="block whitespace-normal"><strong>{}</strong> {}</span>'
+
+
 class NewStudyForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
     """A new study begins as a copy of a preset."""
 
-    preset = forms.ChoiceField(widget=UnfoldAdminSelectWidget, help_text="The draft begins as a copy of it.")
+    preset = forms.ChoiceField(
+        widget=UnfoldAdminRadioSelectWidget(radio_style=VERTICAL), help_text="The draft begins as a copy of it."
+    )
 
     class Meta:
         model = Study
@@ -45,7 +53,8 @@ class NewStudyForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["preset"].choices = [(name, name) for name in loading.preset_names()]  # type: ignore[attr-defined]  # a ChoiceField
+        offered = [(one.name, format_html(OFFER, one.title, one.summary)) for one in presets()]
+        self.fields["preset"].choices = offered  # type: ignore[attr-defined]  # a ChoiceField
 
     def tree(self) -> loading.Tree:
         """The preset; pool entries that no served model answers for are given the enabled ones in turn."""

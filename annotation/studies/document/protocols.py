@@ -1,8 +1,8 @@
 """Protocols: an arrangement of candidates plus the questions asked about it."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
 from annotation.studies.problems import MistakeError
 from annotation.studies.questions.base import Strict
@@ -11,6 +11,22 @@ from annotation.studies.texts import Text
 # where a protocol names questions; `about_pair` and `after` may be written for what is asked about the whole item
 ASKING = ("before", "per_candidate", "about_item")
 WRITTEN_FOR_ABOUT_ITEM = ("about_pair", "about_item", "after")
+
+
+# for editors: a question's name, or a question that is written on the spot (`lift_inline_questions` takes it out)
+INLINE = {
+    "type": "object",
+    "properties": {"use": {"type": "string"}, "name": {"type": "string"}},
+    "required": ["use", "name"],
+    "description": "A question of that kind, written here; its other keys stand beside use and name.",
+}
+AskedName = Annotated[str, WithJsonSchema({"anyOf": [{"type": "string"}, INLINE]})]
+
+
+def _other_names(schema: dict[str, Any]) -> None:
+    """`about_pair` and `after` can be written where `about_item` can."""
+    properties = schema["properties"]
+    properties |= dict.fromkeys(WRITTEN_FOR_ABOUT_ITEM, properties["about_item"])
 
 
 class NoneAcceptable(Strict):
@@ -42,11 +58,13 @@ class Protocol(Strict):
     `before` is asked before the candidates show (a criterion, an answer of one's own). `only_for` gives a question to
     some strata only."""
 
+    model_config = ConfigDict(json_schema_extra=_other_names)
+
     arrangement: Literal["single", "pair", "list", "grid", "sets"] = "list"
     order: Literal["shuffled", "fixed", "balanced"] = "shuffled"
-    before: tuple[str, ...] = ()
-    per_candidate: tuple[str, ...] = ()
-    about_item: tuple[str, ...] = ()
+    before: tuple[AskedName, ...] = ()
+    per_candidate: tuple[AskedName, ...] = ()
+    about_item: tuple[AskedName, ...] = ()
     only_for: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     choice: Choice | None = None
     instruction: Text | None = None

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal, Union, get_args
 
 from pydantic import BeforeValidator, Field, create_model, model_validator
+from pydantic.fields import FieldInfo
 
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.document.names import Name
@@ -160,11 +161,17 @@ def _short_form(value: object) -> object:
     return {"kind": kinds[0]} | own | rest
 
 
+def _as_written(field: FieldInfo) -> Any:
+    """A field's type with what its validators take."""
+    return Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+
+
 def _short_model(step: type[Strict]) -> Any:
     """The short form of a step, for the JSON Schema that editors use."""
     kind = get_args(step.model_fields["kind"].annotation)[0]
     fields = {name: field for name, field in step.model_fields.items() if name not in {"kind", "name"}}
-    optional = {name: (field.annotation | None, None) for name, field in fields.items()}  # type: ignore[operator]  # types of fields
+    # with what may be written instead of it, such as a bare number
+    optional = {name: (_as_written(field) | None, None) for name, field in fields.items()}
     own: dict[str, Any] = {kind: (Name | dict[str, Any], ...)} | optional
     return create_model(f"Short{step.__name__}", __base__=Strict, **own)
 

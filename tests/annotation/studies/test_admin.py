@@ -1,10 +1,11 @@
 """Researchers start, edit, compare, publish and open a study in the admin."""
 
 import pytest
+from bs4 import BeautifulSoup
 from django.urls import reverse
 
 from annotation.accounts.models import AuditEntry
-from annotation.studies.loading import read_document
+from annotation.studies.loading import preset_names, read_document
 from annotation.studies.models import Study, StudyVersion
 from models_serving.catalog.models import ServedModel
 from tests.factories.staff import admin_browser, stranger_browser
@@ -33,6 +34,18 @@ def test_a_new_study_begins_as_a_copy_of_a_preset_under_its_own_name(tour: Study
     assert (document.study, document.title, tour.state, tour.owner.get_username()) == (
         "my-tour", {"*": "A short tour"}, "draft", "root",
     )  # fmt: skip
+
+
+def test_the_page_of_a_new_study_offers_every_preset_with_its_title_and_summary(demo_models: None) -> None:
+    page = BeautifulSoup(admin_browser().get(reverse("admin:studies_study_add")).content, "html.parser")
+    offered = {
+        str(radio["value"]): " ".join(radio.find_parent("label").get_text(" ", strip=True).split())
+        for radio in page.select("input[type=radio][name=preset]")
+    }
+    assert list(offered) == preset_names()
+    assert offered["tour"] == (
+        "A short tour Three questions, then one conversation with models whose names you do not see."
+    )
 
 
 def test_prism_takes_the_models_that_are_served_in_turn(demo_models: None) -> None:

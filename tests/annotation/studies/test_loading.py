@@ -138,7 +138,7 @@ def test_source_is_a_preset_by_its_name_or_a_path(tmp_path: Path) -> None:
     path.write_text("extends: tour\nstudy: mine", encoding="utf-8")
     assert read_source(str(path))["study"] == "mine"
     assert read_source("prism-demo") == read_source("prism_demo")
-    with pytest.raises(DocumentError, match="nowhere is no file and no preset; presets are prism, "):
+    with pytest.raises(DocumentError, match="nowhere is no file and no preset; presets are adparaphrase, "):
         read_source("nowhere")
 
 
