@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("csrf/", common.csrf, name="csrf"),
     path("", include("annotation.participation.urls")),
     path("", include("annotation.judgements.urls")),
+    path("", include("annotation.assignments.urls")),
     path("", include("annotation.conversations.urls")),
 ]
 

@@ -79,6 +79,8 @@ ADDRESSES: dict[str, Statuses] = {
     f"{P}questions/<slug:step>/<int:number>/": LED,
     f"{P}text/<slug:step>/": LED,
     f"{P}end/": LED_ONLY,
+    # nothing in this test has media
+    f"{P}media/<uuid:media>/": ((404, 404, 404, 404), READ_ONLY),
     f"{P}reopen/": SENT_ONLY,
     f"{P}my-data/": SHOWN_ONLY,
     f"{P}my-data/download/": SHOWN_ONLY,
@@ -207,6 +209,7 @@ class World:
             "<uuid:pid>": str(owner.pk),
             "<uuid:turn>": str(turn.pk),
             "<uuid:block>": str(block.pk),
+            "<uuid:media>": str(uuid.uuid4()),
             "<str:token>": token,
             "<int:number>": "1",
             "<int:page>": "1",

@@ -1,10 +1,12 @@
 """Reads about places: what somebody holds, has had and may still get in a comparisons step."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from annotation.assignments.models import Assignment
+from annotation.items.models import MediaFile
 from annotation.participation.models import Participation
 from annotation.studies.document.comparisons import ComparisonsStep
 
@@ -83,3 +85,9 @@ def judged_before(participation: Participation, step: str) -> QuerySet[Assignmen
     """This person's cards in the order in which they came, the oldest first; without those judged again."""
     rows = rows_of(participation, step).filter(state__in=[State.LEASED, State.DONE]).exclude(reason=Reason.REGRADE)
     return rows.order_by(F("leased_at").asc(nulls_first=True), "pk")
+
+
+def media_for(participation: Participation, media_id: UUID) -> MediaFile | None:
+    """A file that this person may see: they have, or had, a place with an item of its set."""
+    places = Assignment.objects.filter(participation=participation, item__item_set=OuterRef("item_set"))
+    return MediaFile.objects.filter(Exists(places), pk=media_id).first()

@@ -1,3 +1,6 @@
 """What this app has beat do."""
 
-ENTRIES = {"taking up jobs over item sets that were left lying": ("annotation.items.tasks.sweep_jobs", 15.0)}
+ENTRIES = {
+    "taking up jobs over item sets that were left lying": ("annotation.items.tasks.sweep_jobs", 15.0),
+    "import of files that documents name": ("annotation.items.tasks.import_missing_files", 300.0),
+}

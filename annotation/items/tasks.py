@@ -5,7 +5,8 @@ import uuid
 from celery import shared_task
 from django.utils import timezone
 
-from annotation.items.services import import_runs, jobs
+from annotation.items.services import import_runs, jobs, named_files
+from annotation.studies.models import Study
 
 
 @shared_task(name="annotation.items.tasks.run_import")
@@ -16,3 +17,13 @@ def run_import(job_id: str) -> None:
 @shared_task(name="annotation.items.tasks.sweep_jobs")
 def sweep_jobs() -> None:
     jobs.sweep_jobs(now=timezone.now())
+
+
+@shared_task(name="annotation.items.tasks.import_named_files")
+def import_named_files(study_id: int) -> None:
+    named_files.import_named_files(study=Study.objects.get(pk=study_id), clock=timezone.now)
+
+
+@shared_task(name="annotation.items.tasks.import_missing_files")
+def import_missing_files() -> None:
+    named_files.import_missing_files(clock=timezone.now)

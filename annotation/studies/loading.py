@@ -51,6 +51,11 @@ def read_source(name_or_path: str) -> Tree:
     return read_tree(text, folder=path.parent)
 
 
+def folder_of(name_or_path: str) -> Path:
+    """Where what a preset or a file names lies."""
+    return PRESETS if name_or_path.replace("-", "_") in preset_names() else Path(name_or_path).resolve().parent
+
+
 def read_tree(text: str, *, folder: Path | None = None, extended_by: tuple[str, ...] = ()) -> Tree:
     """The plain tree in `text`: parsed, its files inlined, laid over the preset that it extends."""
     tree = _parse(text)

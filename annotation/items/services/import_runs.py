@@ -14,8 +14,8 @@ from django.conf import settings
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import F, Max
 
-from annotation.common.after import call_after
 from annotation.common.errors import ConflictError, DomainError
+from annotation.items.changed import tell_items_changed
 from annotation.items.flagging import flags_of, held_because
 from annotation.items.importing.checking import SHOWN, Drafts, Findings, News, check
 from annotation.items.importing.mapping import read_mapping
@@ -170,7 +170,7 @@ class _Run:
             raise ConflictError("Items with the same ids came into the set meanwhile. Import again.") from None
         if self.job.options.get("own"):
             drop_upload(self.job)
-        call_after("items changed", item_set=locked, now=self.lease.clock())
+        tell_items_changed(locked)
 
 
 def _rows(

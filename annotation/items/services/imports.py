@@ -106,18 +106,20 @@ def source_of(job: SetJob) -> Source:
     return open_source(path, unpack_into=unpacked)
 
 
-def request_check(*, job: SetJob, mapping: dict[str, str], now: datetime) -> None:
+def request_check(*, job: SetJob, mapping: dict[str, str], now: datetime, enqueue: bool = True) -> None:
     """Ask for a dry run under that mapping. Raises `DocumentError` where the mapping makes no sense for the file."""
     checked = read_mapping(mapping, columns=[path for path, _, _ in job.options["columns"]])
-    queue_job(job=job, options=job.options | {"mapping": checked.as_dict(), "dry_run": True}, expected=WAITING, now=now)
+    options = job.options | {"mapping": checked.as_dict(), "dry_run": True}
+    queue_job(job=job, options=options, expected=WAITING, now=now, enqueue=enqueue)
 
 
-def request_import(*, job: SetJob, actor: str, now: datetime) -> None:
+def request_import(*, job: SetJob, actor: str, now: datetime, enqueue: bool = True) -> None:
     """Ask for the import itself, after a dry run that found nothing wrong; else it is refused."""
     if job.state == SetJob.State.CHECKED and job.report.get("wrong"):
         raise ConflictError("Nothing is imported while rows are wrong. Correct the file or the mapping first.")
+    options = job.options | {"dry_run": False}
     with transaction.atomic():
-        queue_job(job=job, options=job.options | {"dry_run": False}, expected=(SetJob.State.CHECKED,), now=now)
+        queue_job(job=job, options=options, expected=(SetJob.State.CHECKED,), now=now, enqueue=enqueue)
         record_audit(actor=actor, action="items.import", subject=f"import {job.pk}", now=now)
 
 

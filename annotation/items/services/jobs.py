@@ -84,8 +84,9 @@ def claim_job(*, job_id: uuid.UUID, now: datetime) -> SetJob | None:
         return SetJob.objects.select_related("item_set__study").get(pk=job_id)
 
 
-def queue_job(*, job: SetJob, options: dict[str, Any], expected: tuple[str, ...], now: datetime) -> None:
-    """Hand the job to a worker, once this transaction is in the database. `ConflictError` where its state is none of
+def queue_job(*, job: SetJob, options: dict[str, Any], expected: tuple[str, ...], now: datetime, enqueue: bool) -> None:
+    """Hand the job to a worker, once this transaction is in the database, or (`enqueue` off) to whoever asked: they
+    claim it at once. `ConflictError` where its state is none of
     the expected ones any more."""
     with transaction.atomic():
         waiting = SetJob.objects.filter(pk=job.pk, state__in=expected)
@@ -96,7 +97,8 @@ def queue_job(*, job: SetJob, options: dict[str, Any], expected: tuple[str, ...]
         if changed != 1:
             raise ConflictError("This job has moved on. Look at it again.")
         job.refresh_from_db()
-        transaction.on_commit(lambda: send(job), robust=True)
+        if enqueue:
+            transaction.on_commit(lambda: send(job), robust=True)
 
 
 def send(job: SetJob) -> None:

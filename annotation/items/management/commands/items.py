@@ -70,13 +70,13 @@ class Command(BaseCommand):
         item_set = item_set_named(study=study, name=options["set"], licence=options["licence"])
         job = take_path(item_set=item_set, path=options["file"], actor=ACTOR, now=timezone.now())
         mapping = _mapping_in(options["mapping"]) if options["mapping"] else job.options["mapping"]
-        request_check(job=job, mapping=mapping, now=timezone.now())
+        request_check(job=job, mapping=mapping, now=timezone.now(), enqueue=False)
         self._run(job)
         self._say_findings(job)
         if job.report.get("wrong") or job.state != SetJob.State.CHECKED:
             raise CommandError(f"Nothing was imported. {job.report.get('error', '')}".strip())
         if not options["dry_run"]:
-            request_import(job=job, actor=ACTOR, now=timezone.now())
+            request_import(job=job, actor=ACTOR, now=timezone.now(), enqueue=False)
             self._run(job)
             if job.state != SetJob.State.DONE:
                 raise CommandError(f"Nothing was imported. {job.report.get('error', '')}".strip())

@@ -14,6 +14,7 @@ from annotation.studies.diff import changes
 from annotation.studies.document import StudyDocument
 from annotation.studies.models import Study
 from annotation.studies.preview import write_preview
+from annotation.studies.published import after_loading
 from annotation.studies.texts import in_language
 
 ACTOR = "system"
@@ -74,6 +75,7 @@ class Command(BaseCommand):
         slug = options["slug"] or loading.checked(tree).study
         study = services.save_source(slug=slug, tree=tree, actor=ACTOR, now=timezone.now())
         self.stdout.write(f"{study.slug}: the draft is saved.")
+        after_loading(study, loading.folder_of(options["source"]))
         if options["publish"] or options["open"]:
             self._publish(study, confirmed=False, then_open=options["open"])
 
