@@ -77,6 +77,8 @@ ADDRESSES: dict[str, Statuses] = {
     f"{P}consent/<slug:step>/": LED,
     f"{P}decline/": SHOWN,
     f"{P}questions/<slug:step>/<int:number>/": LED,
+    f"{P}training/<slug:step>/<int:number>/": LED,
+    f"{P}training/<slug:step>/done/": LED,
     f"{P}text/<slug:step>/": LED,
     f"{P}end/": LED_ONLY,
     # nothing in this test has media
@@ -176,14 +178,14 @@ class World:
         chats, debrief = talks.document()["steps"]
         before = [{"consent": "c1"}, {"questionnaire": "survey", "pages": [["feedback"]]}]
         note = {"debrief": {"name": "note", "text": "Half of it is done."}}
-        compare = cards.document()
+        compare, course = cards.document(), {"training": "course", "slides": [{"text": "Read this."}]}
         made = study(
             talks.document(
                 consent=SMALL["consent"],
                 item_sets=compare["item_sets"],
                 questions=talks.document()["questions"] | {"goal": compare["questions"]["goal"]},
                 protocols=talks.document()["protocols"] | {"compare": {"about_item": ["goal"]}},
-                steps=[*before, chats, note, compare["steps"][0], debrief],
+                steps=[*before, chats, note, course, compare["steps"][0], debrief],
             )
         )
         owner = participation(made, step=2)
@@ -222,6 +224,7 @@ class World:
             "consent/<slug:step>": "consent/c1",
             "questions/<slug:step>": "questions/survey",
             "text/<slug:step>": "text/note",
+            "training/<slug:step>": "training/course",
             "judge/<slug:step>": "judge/cards",
             "<uuid:place>": str(uuid.uuid4()),
             "<slug:step>": "chats",

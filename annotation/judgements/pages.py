@@ -26,8 +26,8 @@ from annotation.judgements.content import (
 from annotation.judgements.forms import PLAYED_FIELD, without_frame
 from annotation.judgements.queries import last_judgement, wanted_count
 from annotation.judgements.rules import may_change
-from annotation.judgements.words import in_words
 from annotation.participation.queries import draft_fields
+from annotation.participation.words import in_words
 from annotation.studies.document import StudyDocument
 from annotation.studies.document.protocols import Protocol
 from annotation.studies.forms import QuestionForm

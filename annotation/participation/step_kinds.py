@@ -1,9 +1,10 @@
-"""The step kinds that need no models: consent, questionnaire, debrief."""
+"""The step kinds that need no models: consent, questionnaire, training, debrief."""
 
 from django.urls import reverse
 
 from annotation.participation.models import Participation
 from annotation.studies.document.steps import ConsentStep, DebriefStep, QuestionnaireStep
+from annotation.studies.document.training import TrainingStep
 
 
 class ConsentStepKind:
@@ -24,6 +25,16 @@ class QuestionnaireStepKind:
 
     def progress(self, participation: Participation, step: QuestionnaireStep) -> float:
         return participation.page / len(step.pages)
+
+
+class TrainingStepKind:
+    """Slides, then a quiz. Addresses count pages from 1."""
+
+    def url(self, participation: Participation, step: TrainingStep, index: int) -> str:
+        return reverse("participation:training", args=[participation.pk, step.name, participation.page + 1])
+
+    def progress(self, participation: Participation, step: TrainingStep) -> float:
+        return participation.page / (len(step.slides) + bool(step.quiz))
 
 
 class DebriefStepKind:

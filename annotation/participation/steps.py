@@ -12,6 +12,7 @@ from annotation.studies.queries import document_of
 STEP_KINDS = {
     "consent": "annotation.participation.step_kinds.ConsentStepKind",
     "questionnaire": "annotation.participation.step_kinds.QuestionnaireStepKind",
+    "training": "annotation.participation.step_kinds.TrainingStepKind",
     "comparisons": "annotation.judgements.step.ComparisonsStepKind",
     "conversations": "annotation.conversations.step.ConversationsStepKind",
     "debrief": "annotation.participation.step_kinds.DebriefStepKind",

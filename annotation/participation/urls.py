@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.participation.views import entry, person, place
+from annotation.participation.views import entry, person, place, training
 
 app_name = "participation"
 urlpatterns = [
@@ -15,6 +15,8 @@ urlpatterns = [
     path("p/<uuid:pid>/consent/<slug:step>/", place.consent, name="consent"),
     path("p/<uuid:pid>/decline/", place.decline, name="decline"),
     path("p/<uuid:pid>/questions/<slug:step>/<int:number>/", place.page, name="page"),
+    path("p/<uuid:pid>/training/<slug:step>/<int:number>/", training.training, name="training"),
+    path("p/<uuid:pid>/training/<slug:step>/done/", training.training_done, name="training_done"),
     path("p/<uuid:pid>/text/<slug:step>/", place.text, name="text"),
     path("p/<uuid:pid>/end/", place.end, name="end"),
     path("p/<uuid:pid>/reopen/", place.reopen, name="reopen"),

@@ -1,4 +1,4 @@
-"""Every write about taking part: coming in, moving on, answering, seats, leaving."""
+"""Every write about taking part: coming in, moving on, answering, seats, training, leaving."""
 
 from annotation.participation.services.answers import save_draft, submit_page
 from annotation.participation.services.consent import decline, give_consent
@@ -6,6 +6,7 @@ from annotation.participation.services.entry import Arrival, start_participation
 from annotation.participation.services.leaving import erase_expired_identities, withdraw
 from annotation.participation.services.moving import complete_step, end_participation
 from annotation.participation.services.seats import release_stale_seats, reopen, take_seats
+from annotation.participation.services.training import finish_training, read_slide, submit_quiz
 
 __all__ = [
     "Arrival",
@@ -13,12 +14,15 @@ __all__ = [
     "decline",
     "end_participation",
     "erase_expired_identities",
+    "finish_training",
     "give_consent",
+    "read_slide",
     "release_stale_seats",
     "reopen",
     "save_draft",
     "start_participation",
     "submit_page",
+    "submit_quiz",
     "take_seats",
     "withdraw",
 ]
