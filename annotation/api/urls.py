@@ -6,6 +6,7 @@ from annotation.api.views import docs
 from annotation.api.views.base import Endpoint
 from annotation.api.views.exports import ExportFile, Exports, OneExport
 from annotation.api.views.items import ItemSets, OneItem, OneItemSet, OneSetJob, SetItems, SetJobs
+from annotation.api.views.judging import Card, GiveBack, Heartbeat, Lease, Skip, Submit
 from annotation.api.views.people import (
     Annotators,
     Assignments,
@@ -41,7 +42,13 @@ urlpatterns = [
     at("set-jobs/<uuid:pk>/", OneSetJob),
     at("items/<uuid:pk>/", OneItem),
     at("assignments/", Assignments),
+    at("assignments/lease/", Lease),
     at("assignments/<uuid:pk>/", OneAssignment),
+    at("assignments/<uuid:pk>/card/", Card),
+    at("assignments/<uuid:pk>/submit/", Submit),
+    at("assignments/<uuid:pk>/heartbeat/", Heartbeat),
+    at("assignments/<uuid:pk>/give-back/", GiveBack),
+    at("assignments/<uuid:pk>/skip/", Skip),
     at("judgements/", Judgements),
     at("judgements/<uuid:pk>/", OneJudgement),
     at("annotators/", Annotators),

@@ -67,6 +67,18 @@ class Endpoint(GenericAPIView[Any]):
         )
         return Response(reply.body, status=reply.status)
 
+    def read(self, shape: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+        """The checked body of the request. A word that it does not know is a mistake, not nothing."""
+        body = self.request.data
+        sent = shape(data=body if isinstance(body, dict) else None)
+        sent.is_valid(raise_exception=True)
+        unknown = sorted(set(body) - set(sent.fields))
+        if unknown:
+            raise ValidationError(
+                dict.fromkeys(unknown, f"This is not known here; there are {', '.join(sent.fields)}.")
+            )
+        return dict(sent.validated_data)
+
     def _asked_for(self, request: Request) -> dict[str, Any]:
         """The checked filters. A word that the address does not know is a mistake, not nothing."""
         known = self.filters(data=request.query_params) if self.filters else None

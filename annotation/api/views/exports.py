@@ -50,9 +50,7 @@ class Exports(Listing):
     @extend_schema(request=NewExport, responses={202: ExportShape}, parameters=[KEY])
     def post(self, request: Request) -> Response:
         """Ask for a release. It is made in the background: ask for it again until its state is *done*."""
-        asked = NewExport(data=request.data)
-        asked.is_valid(raise_exception=True)
-        wanted = dict(asked.validated_data)
+        wanted = self.read(NewExport)
         study = get_object_or_404(Study.objects.filter(opens(self.token)), slug=wanted.pop("study"))
 
         def make() -> Response:

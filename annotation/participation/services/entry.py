@@ -36,6 +36,8 @@ class Arrival:
     panel_session: str = ""
     details: dict[str, str] = field(default_factory=dict)
     rehearsal_seed: str | None = None
+    # an AI judge says so; everybody else is a person, or a bot where there is a seed
+    kind: str = ""
 
     @property
     def participation_id(self) -> UUID:
@@ -61,7 +63,7 @@ def start_participation(*, study: Study, arrival: Arrival, now: datetime) -> Par
 
 
 def _annotator(study: Study, arrival: Arrival) -> Annotator:
-    kind = Annotator.Kind.PERSON if arrival.rehearsal_seed is None else Annotator.Kind.BOT
+    kind = arrival.kind or (Annotator.Kind.PERSON if arrival.rehearsal_seed is None else Annotator.Kind.BOT)
     if not arrival.person:
         return Annotator.objects.create(kind=kind)
     provider = provider_of(study, rehearsal=arrival.rehearsal_seed is not None)
