@@ -57,7 +57,7 @@ API = {
     **{f"api/v1/{one.pattern}": NO_TOKEN for one in api_urls if one.name in MAY},
     "api/v1/schema/": OPEN,
     "api/v1/docs/": OPEN,
-    "api/v1/<path:rest>": ((404,) * 4, (404,) * 3),
+    "api/v1/<rest>": ((404,) * 4, (404,) * 3),
 }
 ADDRESSES: dict[str, Statuses] = {
     **API,
@@ -146,6 +146,7 @@ ADMIN_TABLES = (
     "exports/exportrun",
     "exports/textassessment",
     "api/apitoken",
+    "quality/flag",
 )
 # the transcript says no more than that it is not there
 OWN_ADMIN_PAGES = {f"admin/conversations/conversation/{OBJECT}change/": HIDDEN}
@@ -230,7 +231,7 @@ class World:
             "<slug:step>": "chats",
             "<str:step>": "chats",
             "<int:pk>": "1",
-            "<path:rest>": "nothing/of/this/",
+            "<rest>": "nothing/of/this/",
         }
 
     def url(self, address: str) -> str:

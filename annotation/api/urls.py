@@ -1,6 +1,6 @@
 """The addresses of the API. Each view's `address` is its name here and in the table of `rules.py`."""
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, re_path
 
 from annotation.api.views import docs
 from annotation.api.views.base import Endpoint
@@ -58,5 +58,6 @@ urlpatterns = [
     at("exports/", Exports),
     at("exports/<uuid:pk>/", OneExport),
     at("exports/<uuid:pk>/files/<str:name>", ExportFile),
-    path("<path:rest>", docs.nothing, name="nothing"),
+    # whatever else it is, line ends too: a machine is answered as a machine
+    re_path(r"^(?P<rest>(?s:.*))$", docs.nothing, name="nothing"),
 ]

@@ -4,34 +4,48 @@ from typing import Any
 
 from django.utils import timezone
 
+from annotation.api.models import ApiToken
+from annotation.api.services.judging import lease_card
 from annotation.exports.models import ExportRun
-from annotation.items.models import Candidate, Item, ItemSet, SetJob
-from tests.factories import talks
+from annotation.items.models import SetJob
+from tests.factories import comparisons, talks
 from tests.factories.studies import study
 from tests.factories.tokens import researcher, token
 
+PLENTY = 100
+
+
+def document() -> dict[str, Any]:
+    """Talks, and pairs about which one may say something, or leave it."""
+    made = talks.document(item_sets={"pairs": {}})
+    made["questions"]["note"] = {"kind": "long_text", "text": "What strikes you?", "required": False}
+    made["protocols"]["look"] = {"arrangement": "pair", "about_item": ["note"]}
+    compare = {"comparisons": "judge", "items": "pairs", "protocol": "look", "overlap": 1, "skip": {}}
+    made["steps"].insert(1, compare)
+    return made
+
 
 class World:
-    """Somebody talked and judged; there is an item set with an item, a job, and a release."""
+    """Somebody talked and judged; there is an item set with items and their places, a job, and a release."""
 
     def __init__(self) -> None:
         talks.served()
-        self.study = study(talks.document())
+        self.study = study(document())
         self.owner = researcher(self.study)
         turn = talks.answered(talks.conversation(talks.talker(self.study)))
         judgement = talks.judged(turn).judgement
+        item = comparisons.add_items(self.study, PLENTY)[0]
+        comparisons.open_all(self.study)
         now = timezone.now()
-        rows = ItemSet.objects.create(study=self.study, name="pairs")
-        item = Item.objects.create(item_set=rows, origin="imported", external_id="one", created_at=now)
-        Candidate.objects.create(item=item, position=0, state="final", content={"text": "Words"})
-        job = SetJob.objects.create(item_set=rows, kind="import", created_at=now)
+        job = SetJob.objects.create(item_set=item.item_set, kind="import", created_at=now)
         run = ExportRun.objects.create(
             study=self.study, layout="prism", layout_version="1", cut_off=now, created_at=now
         )
+        self.judge: ApiToken | None = None
         self.ids: dict[str, Any] = {
             "studies": self.study.slug,
             "versions": 1,
-            "item-sets": rows.pk,
+            "item-sets": item.item_set_id,
             "items": str(item.pk),
             "set-jobs": str(job.pk),
             "assignments": str(judgement.assignment_id),
@@ -43,10 +57,25 @@ class World:
         }
 
     def secret(self, scope: str) -> str:
-        """A token with one scope."""
-        return token(self.owner, scope, study=self.study)[1]
+        """A token with one scope; a judge's comes with a place to judge."""
+        made, secret = token(self.owner, scope, study=self.study)
+        self.judge = made if scope == "judge" else None
+        return secret
 
     def real(self, path: str) -> dict[str, Any]:
         """What to put into the braces of `/api/v1/studies/{slug}/…`, so that there is something."""
+        if self.judge is not None:
+            place = lease_card(token=self.judge, step="", now=timezone.now())
+            assert place is not None
+            self.ids["assignments"] = str(place.pk)
         parts = path.split("/")
         return {part[1:-1]: self.ids[parts[number - 1]] for number, part in enumerate(parts) if part.startswith("{")}
+
+    def body(self, path: str) -> dict[str, Any] | None:
+        """A body that is accepted there, where one is needed."""
+        bodies = {
+            "submit": {"fields": {"note": "Nothing much."}},
+            "exports": {"study": self.study.slug, "layout": "prism"},
+            "lease": {"step": "judge"},
+        }
+        return bodies.get(path.strip("/").split("/")[-1])
