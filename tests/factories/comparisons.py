@@ -1,7 +1,7 @@
 """Studies with comparisons for tests: a document, its items, the places, people who judge."""
 
 import copy
-import itertools
+import uuid
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -36,7 +36,6 @@ COMPARE: dict[str, Any] = {
         {"debrief": {"text": "Thank you."}},
     ],
 }
-_keys = (f"key-{number}" for number in itertools.count())
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -121,7 +120,7 @@ def judged(place: Assignment, values: Sequence[int] = (), now: datetime | None =
     return submit_judgement(
         assignment_id=place.pk,
         participation=place.participation,
-        key=next(_keys),
+        key=uuid.uuid4().hex,
         fields=fields_of(place, values),
         timings={},
         now=now or timezone.now(),
