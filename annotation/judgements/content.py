@@ -91,7 +91,7 @@ class Shown:
     title: str
     parts: tuple[Part, ...]
     context: Context = field(default_factory=Context)
-    # the stored text, where questions count characters in it
+    # the stored text, for rehearsal bots that answer questions about its words
     stored: str = ""
     questions: tuple[dict[str, Any], ...] = ()
     picked: bool = False

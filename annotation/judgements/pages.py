@@ -94,6 +94,7 @@ def card_page(
         "question_text": _only_question(widgets, protocol),
         "arrangement": protocol.arrangement,
         "about": context,
+        "source": "\n\n".join(one.text for one in context.documents) if here.participation.rehearsal else "",
         "before": _before_in_words(here, place, document),
         "guidelines": _guidelines(protocol, context, language),
         "answers": candidates,
@@ -162,7 +163,6 @@ def _shown(
     by_id = {str(one.pk): one for one in candidates}
     tied = form.ask.slots if form.ask and form.ask.kind == "tie" else ()
     labels = dict(zip(form.slots, place.presentation.labels, strict=False))
-    needs_text = any(form.document.questions[widget["name"]].needs for widget in widgets)
     shown = [
         _bare(
             slot,
@@ -170,7 +170,7 @@ def _shown(
             protocol,
             media,
             label=str(labels.get(slot) or ""),
-            stored=by_id[pk].text if needs_text else "",
+            stored=by_id[pk].text if here.participation.rehearsal else "",
             questions=tuple(widget for widget in widgets if widget["target"] == pk),
             picked=first(form.fields, "chosen") == slot,
             tied=slot in tied,

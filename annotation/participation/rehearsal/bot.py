@@ -5,14 +5,17 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from annotation.participation.rehearsal.pages import Form, Page, Values, read_page
+from annotation.participation.training import is_right
 from annotation.studies.document import StudyDocument
 from annotation.studies.document.steps import ConversationsStep
-from annotation.studies.questions.base import Temperament
+from annotation.studies.document.training import TrainingStep
+from annotation.studies.questions.base import AnswerError, Question, Subject, Temperament
 
 SLOT = re.compile(r"^[A-L]-")
 TEMPERAMENTS = {
@@ -31,6 +34,14 @@ OPENINGS = (
 )
 FOLLOW_UPS = ("Can you tell me more?", "Why is that?", "I see it differently.", "Thank you! And what else?")
 MOST_PAGES = 1_000
+# what a form is for, the first thing that a person would do first
+PURPOSES = (
+    *("start", "consent", "page", "slide", "training", "again", "type", "retry", "message", "begin", "before", "judge"),
+    *("after", "continue", "finish"),
+)
+MOST_GUESSES = 300
+# how often somebody without any care skips an item, or stops as soon as they may
+SKIPS, STOPS = 0.15, 0.1
 
 
 class RehearsalError(Exception):
@@ -104,13 +115,19 @@ class Bot:
         if form is None:
             raise RehearsalError(f"nothing to do at {page.url}: {', '.join(page.forms) or 'no form'}")
         self.journey.counts[form.purpose] += 1
+        if form.is_get:
+            return self._get(form.action, {name: values[0] for name, values in form.values.items()})
         return self._post(form, self._filled(form))
 
     def _next_form(self, page: Page) -> Form | None:
         """Finish a talk when it has had its turns, else the first form that a person would fill in."""
         if "finish" in page.forms and self._had_enough():
             return page.forms["finish"]
-        for purpose in ("start", "consent", "page", "type", "retry", "message", "judge", "after", "continue", "finish"):
+        if "skip" in page.forms and self.rng.random() < SKIPS * (1 - self.temperament.care):
+            return page.forms["skip"]
+        if "enough" in page.forms and self.rng.random() < STOPS * (1 - self.temperament.care):
+            return page.forms["enough"]
+        for purpose in PURPOSES:
             if purpose in page.forms:
                 return page.forms[purpose]
         return None
@@ -134,7 +151,7 @@ class Bot:
         for name in form.texts:
             values[name] = [self._written(form)]
         for prefix in form.questions:
-            values |= self._answered(prefix)
+            values |= self._answered(prefix, form)
         return values
 
     def _written(self, form: Form) -> str:
@@ -143,12 +160,26 @@ class Bot:
         opening = not form.values.get("turn", [""])[0]
         return self.rng.choice(self.openings if opening else FOLLOW_UPS)
 
-    def _answered(self, prefix: str) -> Values:
-        name = SLOT.sub("", prefix)
-        question = self.document.questions.get(prefix) or self.document.questions.get(name)
+    def _answered(self, prefix: str, form: Form) -> Values:
+        slot, name = "", prefix
+        if prefix not in self.document.questions and SLOT.match(prefix):
+            slot, name = prefix[0], prefix[2:]
+        question = self.document.questions.get(name)
         if question is None:
             raise RehearsalError(f"the document has no question for {prefix}")
-        return question.bot_fields(prefix, None, self.rng, self.temperament)
+        if form.purpose == "training":
+            return self._learnt(name, question)
+        return _bound(question, slot, form).bot_fields(prefix, None, self.rng, self.temperament)
+
+    def _learnt(self, name: str, question: Question) -> Values:
+        """An answer in a quiz: right as often as the bot has care, and every time after a first try."""
+        tries = self.journey.counts["training"]
+        guess = question.bot_fields(name, None, self.rng, self.temperament)
+        if tries < 2 and self.rng.random() > self.temperament.care:
+            return guess
+        steps = (step for step in self.document.steps if isinstance(step, TrainingStep))
+        correct = next(one.correct for step in steps for one in step.quiz if one.question == name)
+        return right_fields(question, name, correct, self.rng, self.temperament)
 
     # -- HTTP --------------------------------------------------------------------------------------------------------
     def _get(self, url: str, query: dict[str, str] | None = None) -> Page:
@@ -195,6 +226,35 @@ class Bot:
             heads = [f"{one.status_code} {one.url}\n{_head(one)}\n" for one in (*response.history, response)]
             file = self.keep_in / f"bot-{self.number:03d}-{self.pages_read:04d}.{suffix}"
             file.write_text("\n".join([*heads, text]), encoding="utf-8")
+
+
+def _bound(question: Question, slot: str, form: Form) -> Question:
+    """The question as the page puts it: about the candidate in that slot, or about all of them. A bot knows candidates
+    by their letters alone."""
+    slots = [slot] if slot else list(form.slots)
+    texts = {one: form.slots.get(one, "") for one in slots}
+    return question.about(Subject({one: one for one in slots}, texts, form.source))
+
+
+def right_fields(
+    question: Question, prefix: str, correct: tuple[Any, ...], rng: random.Random, temperament: Temperament
+) -> Values:
+    """Fields that the question reads as one of the right answers: the value as it stands, else what the kind's own bot
+    comes upon."""
+    plain = ({prefix: [str(part) for part in _listed(value)]} for value in correct)
+    guesses = (question.bot_fields(prefix, None, rng, temperament) for _ in range(MOST_GUESSES))
+    for fields in (*plain, *guesses):
+        try:
+            value = question.answer(prefix, fields, None).value
+        except AnswerError:
+            continue
+        if is_right(value, correct):
+            return fields
+    raise RehearsalError(f"no right answer to {prefix} was found")
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _head(response: httpx.Response) -> str:

@@ -1,5 +1,6 @@
-"""A page as a bot reads it: its forms, the questions in them, and where it waits for a turn. Every study form says
-what it is for in `data-form`; a question is a `<section data-question="prefix">`."""
+"""A page as a bot reads it: its forms, the questions in them, the candidates that are judged, and where it waits for a
+turn. Every study form says what it is for in `data-form`; a question is a `<section data-question="prefix">`; a
+candidate is an `<article data-slot="A">`, which in rehearsals tells its stored text in `data-text`."""
 
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
@@ -20,6 +21,9 @@ class Form:
     ticks: list[str] = field(default_factory=list)
     choices: dict[str, list[str]] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
+    slots: dict[str, str] = field(default_factory=dict)
+    source: str = ""
+    is_get: bool = False
 
 
 @dataclass
@@ -40,7 +44,7 @@ def read_page(url: str, html: str) -> Page:
     end = soup.select_one("[data-end]")
     code = soup.select_one("[data-completion-code]")
     error = soup.select_one("[data-error-summary]")
-    forms = [_read_form(url, tag) for tag in soup.select("form[data-form]")]
+    forms = [_read_form(url, tag, soup) for tag in soup.select("form[data-form]")]
     return Page(
         url=url,
         forms={form.purpose: form for form in forms},
@@ -51,14 +55,20 @@ def read_page(url: str, html: str) -> Page:
     )
 
 
-def _read_form(url: str, tag: Tag) -> Form:
+def _read_form(url: str, tag: Tag, soup: BeautifulSoup) -> Form:
     form = Form(
         purpose=str(tag["data-form"]),
         action=urljoin(url, str(tag.get("action") or url)),
         values={},
         questions=[str(section["data-question"]) for section in tag.select("[data-question]")],
+        slots={str(one["data-slot"]): str(one.get("data-text", "")) for one in tag.select("article[data-slot]")},
+        source=str(tag.get("data-source", "")),
+        is_get=tag.get("method") == "get",
     )
-    for control in tag.select("input[name], textarea[name], select[name]"):
+    controls = tag.select("input[name], textarea[name], select[name]")
+    # those that stand elsewhere and name the form as theirs
+    controls += [one for one in soup.select(f'[name][form="{tag.get("id", "")}"]') if tag not in one.parents]
+    for control in controls:
         if not control.has_attr("disabled"):
             _read_control(form, control)
     return form
