@@ -38,6 +38,8 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
         ("Showings", "visibility", "assignments_presentation"),
     ],
     "What they judged": [
+        ("Item sets", "folder_open", "items_itemset"),
+        ("Imports and generations", "upload_file", "items_setjob"),
         ("Items", "inventory_2", "items_item"),
         ("Candidates", "list_alt", "items_candidate"),
         ("Generations", "bolt", "items_generation"),

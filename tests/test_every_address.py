@@ -114,6 +114,10 @@ ADDRESSES: dict[str, Statuses] = {
     "admin/studies/study/<path:object_id>/running/": REFUSED,
     "admin/studies/study/<path:object_id>/run/": REFUSED,
     "admin/exports/exportrun/<uuid:pk>/files/<str:name>": HIDDEN,
+    "admin/items/itemset/upload/": REFUSED,
+    "admin/items/itemset/import-link": REFUSED,
+    "admin/items/itemset/media/<uuid:pk>/": HIDDEN,
+    "admin/items/setjob/<uuid:pk>/errors.csv": HIDDEN,
 }
 # the admin's usual pages of these tables; it refuses whoever has no rights to them
 OBJECT = "<path:object_id>/"
@@ -132,6 +136,8 @@ ADMIN_TABLES = (
     "accounts/auditentry",
     "studies/study",
     "studies/studyversion",
+    "items/itemset",
+    "items/setjob",
     "items/item",
     "items/candidate",
     "items/generation",
@@ -149,7 +155,9 @@ ADMIN_TABLES = (
     "quality/flag",
 )
 # the transcript says no more than that it is not there
-OWN_ADMIN_PAGES = {f"admin/conversations/conversation/{OBJECT}change/": HIDDEN}
+OWN_ADMIN_PAGES = {
+    f"admin/{page}/{OBJECT}change/": HIDDEN for page in ("conversations/conversation", "items/item", "items/setjob")
+}
 ALLOWED: dict[str, Statuses] = {
     **ADDRESSES,
     **{f"admin/{table}/{page}": statuses for table in ADMIN_TABLES for page, statuses in ADMIN_PAGES.items()},
