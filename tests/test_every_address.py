@@ -115,7 +115,7 @@ ADDRESSES: dict[str, Statuses] = {
     "admin/studies/study/<path:object_id>/run/": REFUSED,
     "admin/exports/exportrun/<uuid:pk>/files/<str:name>": HIDDEN,
     "admin/items/itemset/upload/": REFUSED,
-    "admin/items/itemset/import-link": REFUSED,
+    "admin/items/itemset/import-link/": REFUSED,
     "admin/items/itemset/media/<uuid:pk>/": HIDDEN,
     "admin/items/setjob/<uuid:pk>/errors.csv": HIDDEN,
 }
