@@ -109,7 +109,8 @@ class QuestionForm:
         }
         shown = question.widget(prefix, self.fields, self.order(asked), self.language)
         for row in shown.get("rows", ()):
-            row["error"] = own.get(row["field"], "") or own.get(row["text_field"], "")
+            fields = (row["field"], row["text_field"], *row.get("more_fields", ()))
+            row["error"] = next((own[field] for field in fields if field in own), "")
         return common | shown
 
     def _condition(self, asked: Asked) -> bool | dict[str, Any]:

@@ -17,7 +17,7 @@ TEXTS = (
     "Bees dance in the hive. The dance tells the others how far the flowers are.",
     "A bee that has found flowers waggles; its angle to the sun is the way.",
     "Nobody knows how bees find flowers.",
-    "Bees smell flowers from many kilometres away, and dances are only for fun 🐝.",
+    "Bees 🐝 smell flowers from many kilometres away, and dances are only for fun.",
 )
 FOUR = Subject(
     dict(zip("ABCD", ("id-1", "id-2", "id-3", "id-4"), strict=True)),
@@ -26,7 +26,13 @@ FOUR = Subject(
 )
 PAIR = Subject({"A": "id-1", "B": "id-2"}, {"A": TEXTS[0], "B": TEXTS[1]}, FOUR.source)
 ASPECTS = {"true": "Is it **true**?", "kind": "Is it kind?"}
+ONE = Subject({"A": "id-1"}, {"A": TEXTS[3]}, FOUR.source)
 ENDS = ["Not at all", "Very much"]
+TREE = {
+    "Knowledge": {"Nature": ["Animals", "Plants", "Weather"], "People": ["History", "Médecine", "Law"]},
+    "Writing": ["Poems", "Letters", "Stories", "Reports"],
+    "Chat": None,
+}
 QUESTIONS: dict[str, dict[str, Any]] = {
     "better": {"kind": "preference", "both_bad": True, "cannot_judge": True, "na": True},
     "much": {"kind": "graded_preference", "points": 5, "both_bad": True},
@@ -43,14 +49,26 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "sides": {"kind": "reasons", "choices": {"clear": "It is clearer", "short": "It is shorter"}, "by_side": True},
     "sure": {"kind": "confidence"},
     "words": {"kind": "rationale", "openings": ["Answer A is better, because", "Answer B is better, because"]},
+    "points": {"kind": "points", "unit": "points"},
+    "marked": {"kind": "spans", "categories": {"fact": "A fact", "style": "Style"}, "polarity": True},
+    "parts": {"kind": "spans", "required": False, "most": 2},
+    "edited": {"kind": "edit"},
+    "summary": {"kind": "extract", "order": "chosen"},
+    "kept": {"kind": "extract"},
+    "area": {"kind": "label_tree", "tree": TREE},
     "tied": {"kind": "rationale", "draft": "They say the same.", "show_if": {"better": "tie"}},
 }
 TITLES = {"order": "Put the answers in order", "better": "Which is better?", "tied": "Why are they equal?"}
 
 
+def subject_of(kind: str) -> Subject:
+    return {"graded_preference": PAIR, "edit": ONE}.get(kind, FOUR)
+
+
 def document(language: str = "en") -> StudyDocument:
     questions = {name: {"text": TITLES.get(name, f"About {name}")} | own for name, own in QUESTIONS.items()}
-    pair = [name for name, own in QUESTIONS.items() if own["kind"] == "graded_preference"]
+    single = [name for name, own in QUESTIONS.items() if subject_of(own["kind"]) == ONE]
+    pair = [name for name, own in QUESTIONS.items() if subject_of(own["kind"]) == PAIR]
     return checked(
         {
             "study": "kinds",
@@ -59,10 +77,11 @@ def document(language: str = "en") -> StudyDocument:
             "item_sets": {"items": {}},
             "questions": questions,
             "protocols": {
-                "all": {"about_item": [name for name in questions if name not in pair]},
+                "all": {"about_item": [name for name in questions if name not in single + pair]},
                 "pair": {"arrangement": "pair", "about_item": pair},
+                "single": {"arrangement": "single", "per_candidate": single},
             },
-            "steps": [{"comparisons": "main", "items": "items", "protocol": ["all", "pair"], "overlap": 1}],
+            "steps": [{"comparisons": "main", "items": "items", "protocol": ["all", "pair", "single"], "overlap": 1}],
         }
     )
 
@@ -72,7 +91,7 @@ def write_pages(folder: Path, language: str = "en") -> None:
     study = document(language)
     write_preview(study, folder)
     asked = [
-        Asked(name, question.about(PAIR if question.kind == "graded_preference" else FOUR), name)
+        Asked(name, question.about(ONE if name == "marked" else subject_of(question.kind)), name)
         for name, question in study.questions.items()
     ]
     with translation.override(language):

@@ -80,7 +80,7 @@ def test_four_are_ranked_by_keyboard_alone_with_a_tie_and_every_move_is_said(for
             - button "A is level with the one above"
             - button "Take out A"
           - listitem:
-            - text: /D Bees smell flowers .* place 1 of 3, level with A/
+            - text: /D Bees .* smell flowers .* place 1 of 3, level with A/
             - button "Move D up"
             - button "Move D down"
             - button "D is level with the one above" [pressed]
@@ -176,6 +176,11 @@ def test_everything_can_be_answered_without_script(browser: Browser, site_url: s
     page.locator("#question-order").get_by_label("A", exact=False).first.select_option("x")
     expect(page.locator("#order-A")).to_have_value("x")
     page.get_by_role("textbox", name="About words").fill("it is clearer")
+    page.locator("#marked-1-quote").fill("smell flowers")
+    page.locator("#marked-1-category").select_option("fact")
+    page.get_by_label("Back home it dances.").first.fill("1")
+    page.get_by_text("Writing", exact=True).click()
+    page.get_by_label("Letters").check()
     context.close()
 
 
@@ -188,6 +193,9 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(form: Page, sche
     for slot in "AB":
         form.get_by_role("button", name=f"Place {slot} next").click()
     form.get_by_role("button", name="B is level with the one above").click()
+    form.locator("#question-marked .span-text").select_text()
+    form.get_by_role("button", name="Style: Good").click()
+    form.get_by_role("button", name="Bees live in hives.", exact=True).click()
     found = [(violation["id"], violation["nodes"][0]["html"]) for violation in Axe().run(form).response["violations"]]
     assert found == []
     assert form.evaluate("document.documentElement.scrollWidth") == width
@@ -202,3 +210,61 @@ def test_targets_of_fingers_are_44_pixels_high(form: Page) -> None:
             .map((target) => target.outerHTML)"""
     )
     assert small == []
+
+
+def test_words_are_marked_by_keyboard_and_by_pointer_at_their_place_in_code_points(form: Page) -> None:
+    question, text = form.locator("#question-marked"), form.locator("#question-marked .span-text")
+    said = question.get_by_role("status")
+    text.focus()
+    for key in ("ArrowRight", "ArrowRight", "Shift+ArrowRight"):
+        form.keyboard.press(key)
+    expect(said).to_have_text("Selected: smell flowers")
+    form.keyboard.press("2")
+    expect(said).to_have_text("Marked: smell flowers, A fact: Bad")
+    first = {
+        "marked-1-quote": ["smell flowers"],
+        "marked-1-start": ["7"],
+        "marked-1-category": ["fact"],
+        "marked-1-polarity": ["negative"],
+    }
+    assert posted(form, "marked") == first
+    expect(text.locator("mark")).to_have_text("smell flowers")
+    question.get_by_role("button", name="Remove smell flowers").click()
+    assert (posted(form, "marked"), text.locator("mark").count()) == ({}, 0)
+
+
+def test_word_after_the_last_mark_of_three_rows_gets_a_row_of_its_own_up_to_the_most(form: Page) -> None:
+    question = form.locator("#question-parts")
+    for number in range(3):
+        question.locator(".span-text").nth(number).select_text()
+        question.get_by_role("button", name="Mark", exact=True).click()
+    expect(question.get_by_role("status")).to_have_text("There are as many marks as are possible.")
+    assert (posted(form, "parts")["parts-1-slot"], posted(form, "parts")["parts-2-slot"]) == (["A"], ["B"])
+    assert form.locator("#question-parts .span-row").count() == 2
+
+
+def test_sentences_are_chosen_in_an_order_of_ones_own(form: Page) -> None:
+    question = form.locator("#question-summary")
+    for sentence in ("Back home it dances.", "Bees live in hives.", "A scout looks for flowers."):
+        question.get_by_role("button", name=sentence, exact=True).click()
+    question.get_by_role("button", name="Earlier: Bees live in hives.").click()
+    question.get_by_role("button", name="3 A scout looks for flowers.", exact=True).click()
+    assert posted(form, "summary") == {"summary-0": ["1"], "summary-2": ["2"]}
+    expect(question.get_by_role("status")).to_have_text("taken out")
+
+
+def test_label_is_found_by_a_few_letters_without_accents(form: Page) -> None:
+    question = form.locator("#question-area")
+    question.get_by_role("searchbox", name="Search the labels").fill("medec")
+    expect(question.get_by_role("radio")).to_have_count(1)
+    question.get_by_role("radio", name="Médecine").check()
+    assert posted(form, "area") == {"area": ["Knowledge/People/Médecine"]}
+
+
+def test_edited_text_goes_back_to_the_original(form: Page) -> None:
+    text = form.get_by_label("About edited")
+    original = text.input_value()
+    text.fill("Bees smell.")
+    form.get_by_role("button", name="Put the original text back").click()
+    assert text.input_value() == original
+    expect(text).to_be_focused()

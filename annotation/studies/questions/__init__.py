@@ -11,12 +11,16 @@ from annotation.studies.questions.best_worst import BestWorst
 from annotation.studies.questions.confidence import Confidence
 from annotation.studies.questions.constant_sum import ConstantSum
 from annotation.studies.questions.drop_down import DropDown
+from annotation.studies.questions.edit import Edit
+from annotation.studies.questions.extract import Extract
 from annotation.studies.questions.graded_preference import GradedPreference
+from annotation.studies.questions.label_tree import LabelTree
 from annotation.studies.questions.likert import Likert
 from annotation.studies.questions.likert_rows import LikertRows
 from annotation.studies.questions.long_text import LongText
 from annotation.studies.questions.multiple_choice import MultipleChoice
 from annotation.studies.questions.number import Number
+from annotation.studies.questions.points import PointAllocation
 from annotation.studies.questions.preference import Preference
 from annotation.studies.questions.ranking import Ranking
 from annotation.studies.questions.rationale import Rationale
@@ -25,6 +29,7 @@ from annotation.studies.questions.short_text import ShortText
 from annotation.studies.questions.single_choice import SingleChoice
 from annotation.studies.questions.slider import Slider
 from annotation.studies.questions.sliders import Sliders
+from annotation.studies.questions.spans import Spans
 from annotation.studies.questions.stars import Stars
 from annotation.studies.questions.statement import TickedStatement
 from annotation.studies.questions.yes_no import YesNo
@@ -52,7 +57,12 @@ AnyQuestion = Annotated[
     | AspectGrid
     | Reasons
     | Confidence
-    | Rationale,
+    | Rationale
+    | Edit
+    | Extract
+    | LabelTree
+    | PointAllocation
+    | Spans,
     Field(discriminator="kind"),
 ]
 

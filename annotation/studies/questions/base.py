@@ -228,9 +228,9 @@ def first(fields: Fields, name: str) -> str:
     return values[0].strip()
 
 
-def written(fields: Fields, name: str, *, max_chars: int) -> str:
+def written(fields: Fields, name: str, *, max_chars: int, strip: bool = True) -> str:
     """A text as the person wrote it, with plain line ends; `AnswerError` where it is too long or cannot be stored."""
-    text = first(fields, name).replace("\r\n", "\n")
+    text = (first(fields, name) if strip else (fields.get(name) or [""])[0]).replace("\r\n", "\n")
     if len(text) > max_chars:
         counts = {"most": max_chars, "count": len(text)}
         raise AnswerError(gettext("Write at most %(most)s characters; there are %(count)s.") % counts, field=name)

@@ -113,6 +113,10 @@ const READERS = {
     return keys.length || !own ? (keys.length ? keys : filled(question, prefix)) : ["other"];
   },
   rationale: text,
+  points: filled,
+  spans: filled,
+  extract: (question, prefix) => (ticked(question, prefix).length ? ticked(question, prefix) : filled(question, prefix)),
+  label_tree: ticked,
   single_choice: radio,
   multiple_choice: ticked,
   number: (question, prefix) => number(text(question, prefix)),

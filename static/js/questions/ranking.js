@@ -2,14 +2,7 @@
 // yet. Things are placed and moved by buttons, by keys and by dragging; each move is said by a status line and the
 // focus stays on what moved.
 
-const filledIn = (words, values) => words.replace(/%(\w+)/g, (whole, name) => values[name] ?? whole);
-
-function made(tag, className, words = "") {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.textContent = words;
-  return element;
-}
+import { button, changed, filledIn, made, say, statusLine } from "./making.js";
 
 class Ranking extends HTMLElement {
   connectedCallback() {
@@ -139,7 +132,8 @@ class Ranking extends HTMLElement {
     plain.append(...label.childNodes);
     label.replaceWith(item.handle, item.place, plain, item.phrase);
     const actions = made("span", "ranking-actions");
-    const offer = (key, words, short, act) => actions.append((item.buttons[key] = this.button(words, short, name, act)));
+    const offer = (key, words, short, act) => 
+      actions.append((item.buttons[key] = button(short, act, filledIn(words, { name }))));
     offer("place", this.dataset.place, this.dataset.placeShort, () => this.place(slot));
     offer("up", this.dataset.up, "↑", () => this.up(slot));
     offer("down", this.dataset.down, "↓", () => this.down(slot));
@@ -156,14 +150,6 @@ class Ranking extends HTMLElement {
     return item;
   }
 
-  button(words, short, name, act) {
-    const button = made("button", "button button-quiet button-small", short);
-    button.type = "button";
-    button.setAttribute("aria-label", filledIn(words, { name }));
-    button.addEventListener("click", act);
-    return button;
-  }
-
   build() {
     const lists = { placed: "ol", open: "ul" };
     for (const [key, tag] of Object.entries(lists)) {
@@ -177,8 +163,7 @@ class Ranking extends HTMLElement {
     }
     this.nothing = made("p", "ranking-nothing", this.dataset.empty);
     this.placedHeading.after(this.nothing);
-    this.status = made("p", "visually-hidden");
-    this.status.setAttribute("role", "status");
+    this.status = statusLine();
     this.append(made("p", "help ranking-keys", this.dataset.keys), this.status);
     this.classList.add("is-scripted");
   }
@@ -220,9 +205,7 @@ class Ranking extends HTMLElement {
   }
 
   say(slot, words) {
-    const said = `${this.items.get(slot).name}: ${words}`;
-    // the same words twice are no change, and would not be said
-    this.status.textContent = this.status.textContent === said ? `${said}\u00a0` : said;
+    say(this.status, `${this.items.get(slot).name}: ${words}`);
   }
 
   moved(slot, focus) {
@@ -236,7 +219,7 @@ class Ranking extends HTMLElement {
       const index = this.at(one);
       select.value = this.leftOut.has(one) ? this.dataset.leftOut : index < 0 ? "" : String(index + 1);
     }
-    this.items.get(slot).select.dispatchEvent(new Event("change", { bubbles: true }));
+    changed(this.items.get(slot).select);
   }
 
   // -- dragging: nothing moves before it is let go, so that the pointer keeps what it holds ------------------------------

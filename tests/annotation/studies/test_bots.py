@@ -17,6 +17,7 @@ KINDS = [
     *("single_choice", "multiple_choice", "drop_down", "short_text", "long_text", "number", "slider", "sliders"),
     *("likert", "likert_rows", "statement", "constant_sum", "preference", "graded_preference", "best_of", "best_worst"),
     *("ranking", "stars", "yes_no", "aspect_grid", "reasons", "confidence", "rationale"),
+    *("points", "spans", "edit", "extract", "label_tree"),
 ]
 keys = st.lists(st.sampled_from([f"k{n}" for n in range(30)]), min_size=2, max_size=12, unique=True)
 texts = st.text("abcdefgh ", min_size=1, max_size=12).map(str.strip).filter(bool)
@@ -66,6 +67,22 @@ def about_candidates(draw: st.DrawFn, kind: str) -> dict[str, Any]:
         own["k"] = draw(st.integers(1, 5))
     if kind == "ranking":
         own["top"] = draw(st.none() | st.integers(1, 5))
+    if kind in {"spans", "extract"}:
+        own = {"fewest": draw(st.integers(1, 2)), "most": draw(st.integers(2, 5))}
+    if kind == "spans":
+        own |= {"categories": draw(st.just([]) | keys), "polarity": draw(st.booleans()), "required": False}
+    if kind == "extract":
+        own |= {"order": draw(st.sampled_from(["source", "chosen"])), "required": False}
+    if kind == "edit":
+        own = {"must_change": draw(st.booleans())}
+    if kind == "label_tree":
+        trees = st.recursive(
+            st.none() | keys, lambda below: st.dictionaries(texts, below, min_size=1, max_size=3), max_leaves=4
+        )
+        own = {
+            "tree": draw(st.dictionaries(texts, trees, min_size=1, max_size=3)),
+            "at_most": draw(st.none() | st.just(2)),
+        }
     if kind == "aspect_grid":
         own = {"aspects": {key: key.upper() for key in draw(keys)}, "na_cells": draw(st.booleans())}
         ways = {
@@ -82,15 +99,17 @@ def about_candidates(draw: st.DrawFn, kind: str) -> dict[str, Any]:
 def subjects(draw: st.DrawFn) -> Subject:
     """Two to five candidates, with texts of any kind."""
     letters = "ABCDE"[: draw(st.integers(2, 5))]
-    words = {letter: draw(st.text(max_size=60)) for letter in letters}
-    source, draft = draw(st.text(max_size=120)), draw(st.sampled_from(["", "As it is."]))
+    # databases take no NUL in texts
+    stored = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=100)
+    words = {letter: draw(stored) for letter in letters}
+    source, draft = draw(stored), draw(st.sampled_from(["", "As it is."]))
     return Subject({letter: f"id-{letter.lower()}" for letter in letters}, words, source, draft)
 
 
 def about(spec: dict[str, Any], subject: Subject) -> Question:
-    """The question, bound; of a graded preference to the first two alone."""
-    if spec["kind"] == "graded_preference":
-        subject = replace(subject, slots=dict(list(subject.slots.items())[:2]))
+    """The question, bound to as many candidates as it takes."""
+    most = {"graded_preference": 2, "edit": 1}.get(spec["kind"], len(subject.slots))
+    subject = replace(subject, slots=dict(list(subject.slots.items())[:most]))
     return READ.validate_python(spec).about(subject)
 
 

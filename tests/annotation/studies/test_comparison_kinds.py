@@ -1,18 +1,24 @@
 """The kinds that comparisons need: what each accepts, refuses in which words, stores by candidate id, and exports."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from annotation.studies.forms import Asked, QuestionForm
 from annotation.studies.loading import DocumentError, checked
 from annotation.studies.questions import AnyQuestion
 from annotation.studies.questions.base import AnswerError, Question, Subject
+from annotation.studies.questions.offsets import as_shown, sentences, stored_offset
 from annotation.studies.show_if import holds
 
 READ: TypeAdapter[Question] = TypeAdapter(AnyQuestion)
 PAIR = Subject({"A": "id-2", "B": "id-1"}, {"A": "One text.", "B": "Another."})
+ONE = Subject({"B": "id-1"}, {"B": "Bees 🐝 fly.\r\nBees dance."})
+SOURCE = Subject({"A": "id-1"}, source="It rained. Did it?\r\n\r\n雨。はい。")
 FOUR = Subject({"A": "id-3", "B": "id-1", "C": "id-4", "D": "id-2"})
 NOT_ONE = "This is not one of the choices."
 
@@ -33,7 +39,27 @@ def refusal(asked: Question, **fields: Any) -> dict[str, str]:
 
 ASPECTS = {"aspects": {"fun": "Fun", "true": "True"}}
 REASONS = {"choices": {"clear": "It is clearer", "short": "It is shorter"}}
+KINDS = {"categories": {"fact": "A fact", "style": "Style"}, "polarity": True}
+TREE = {"tree": {"know": {"past": ["war", "art"], "law": None}, "chat": None}}
 OPENINGS = {"openings": ["Response A is", "Response B is"]}
+
+
+def mark(
+    start: int,
+    end: int,
+    text: str,
+    category: str | None = None,
+    polarity: str | None = None,
+    *,
+    candidate: str = "id-1",
+) -> dict[str, Any]:
+    where = {"candidate": candidate, "start": start, "end": end, "text": text}
+    return where | {"category": category, "polarity": polarity}
+
+
+def part(start: int, end: int, text: str) -> dict[str, Any]:
+    return {"start": start, "end": end, "text": text}
+
 
 VALID: list[tuple[Question, dict[str, Any], Any]] = [
     (question("preference"), {"q": "A"}, "id-2"),
@@ -92,6 +118,41 @@ VALID: list[tuple[Question, dict[str, Any], Any]] = [
     (question("rationale"), {"q": "It is kinder."}, "It is kinder."),
     (question("rationale", openings=["Response A is"]), {"q": "kinder."}, "Response A is kinder."),
     (question("rationale", **OPENINGS), {"q": "kinder.", "q__opening": "2"}, "Response B is kinder."),
+    (question("points", FOUR, total=10), {"q__A": "3", "q__D": "7"}, {"id-3": 3, "id-1": 0, "id-4": 0, "id-2": 7}),
+    (question("spans", ONE), {"q__1__quote": "dance"}, [mark(18, 23, "dance")]),
+    (question("spans", ONE), {"q__1__quote": "Bees", "q__1__start": "12"}, [mark(13, 17, "Bees")]),
+    (question("spans", ONE), {"q__4__quote": "Bees", "q__4__start": "9"}, [mark(13, 17, "Bees")]),
+    (question("spans", ONE), {"q__1__quote": "fly.\r\nBees"}, [mark(7, 17, "fly.\r\nBees")]),
+    (
+        question("spans", ONE, **KINDS),
+        {
+            "q__1__quote": "dance",
+            "q__1__category": "fact",
+            "q__1__polarity": "negative",
+            "q__2__quote": "fly",
+            "q__2__category": "style",
+            "q__2__polarity": "positive",
+        },
+        [mark(7, 10, "fly", "style", "positive"), mark(18, 23, "dance", "fact", "negative")],
+    ),
+    (
+        question("spans", PAIR),
+        {"q__1__quote": "text", "q__1__slot": "A", "q__2__quote": "Another", "q__2__slot": "B"},
+        [mark(0, 7, "Another"), mark(4, 8, "text", candidate="id-2")],
+    ),
+    (question("edit", ONE), {"q": "Bees 🐝 fly.\r\nBees sing."}, "Bees 🐝 fly.\nBees sing."),
+    (question("extract", SOURCE), {"q": ["1", "0"]}, [part(0, 10, "It rained."), part(11, 18, "Did it?")]),
+    (
+        question("extract", SOURCE, order="chosen"),
+        {"q__3": "2", "q__2": "9", "q__0": "1"},
+        [part(0, 10, "It rained."), part(24, 27, "はい。"), part(22, 24, "雨。")],
+    ),
+    (question("label_tree", **TREE), {"q": "know/past/art"}, ["know/past/art"]),
+    (
+        question("label_tree", at_most=None, leaves_only=False, **TREE),
+        {"q": ["chat", "know/past"]},
+        ["know/past", "chat"],
+    ),
 ]
 
 
@@ -186,6 +247,57 @@ INVALID: list[tuple[Question, dict[str, Any], dict[str, str]]] = [
         {"q": "much nicer"},
         {"q": "Write 0 to 10 characters, the beginning included; there are 16."},
     ),
+    (
+        question("points", FOUR),
+        {"q__A": "60", "q__B": "60"},
+        {"q": "The numbers have to add up to 100; they add up to 120."},
+    ),
+    (
+        question("points", FOUR),
+        {"q__A": "-1", "q__B": "x"},
+        {"q-A": "Write a whole number from 0 to 100.", "q-B": "Write a whole number from 0 to 100."},
+    ),
+    (question("spans", ONE), {"q__2__quote": "sing"}, {"q-2-quote": "These words do not stand in the text."}),
+    (question("spans", PAIR), {"q__1__quote": "text"}, {"q-1-slot": "Say in which one these words stand."}),
+    (
+        question("spans", PAIR),
+        {"q__1__quote": "text", "q__1__slot": "C"},
+        {"q-1-slot": "Say in which one these words stand."},
+    ),
+    (question("spans", ONE, **KINDS), {"q__1__quote": "fly"}, {"q-1-category": "Please choose."}),
+    (question("spans", ONE), {"q__1__quote": "fly", "q__1__polarity": "negative"}, {"q-1-polarity": NOT_ONE}),
+    (
+        question("spans", ONE, **KINDS),
+        {"q__1__category": "fact"},
+        {"q-1-quote": "Copy the words here, or choose nothing."},
+    ),
+    (question("spans", ONE, fewest=2), {"q__1__quote": "fly"}, {"q": "Mark at least 2."}),
+    (
+        question("edit", ONE, must_change=True),
+        {"q": "Bees 🐝 fly.\r\nBees dance."},
+        {"q": "Change the text first; it is as it was."},
+    ),
+    (
+        question("edit", ONE, max_chars=10),
+        {"q": "x" * 2100},
+        {"q": "Write at most 2024 characters; there are 2100."},
+    ),
+    (question("extract", SOURCE), {"q": "4"}, {"q": NOT_ONE}),
+    (question("extract", SOURCE, most=1), {"q": ["0", "1"]}, {"q": "Choose at most 1."}),
+    (question("extract", SOURCE, fewest=3), {"q": ["0", "1"]}, {"q": "Choose at least 3."}),
+    (
+        question("extract", SOURCE, order="chosen"),
+        {"q__0": "1", "q__1": "1"},
+        {"q-1": "Place 1 is taken already."},
+    ),
+    (
+        question("extract", SOURCE, order="chosen"),
+        {"q__0": "0"},
+        {"q-0": "Write a place: 1 for the first, 2 for the second."},
+    ),
+    (question("label_tree", **TREE), {"q": "know"}, {"q": NOT_ONE}),
+    (question("label_tree", **TREE), {"q": "war"}, {"q": NOT_ONE}),
+    (question("label_tree", **TREE), {"q": ["chat", "know/law"]}, {"q": "Choose at most 1."}),
 ]
 
 
@@ -261,6 +373,90 @@ def test_draft_of_the_document_stands_where_the_item_has_none() -> None:
     assert asked.widget("q", {}, None, "en")["value"] == "Better, because"
 
 
+def test_edit_stores_its_distance_and_its_changes_on_the_stored_text() -> None:
+    edited = question("edit", ONE).answer("q", posted(q="Bees fly.\r\nAll bees sing."), None)
+    assert (edited.value, dict(edited.details)) == (
+        "Bees fly.\nAll bees sing.",
+        {
+            "changed": True,
+            "distance": 11,
+            "diff": [
+                {"start": 5, "end": 7, "text": ""},
+                {"start": 13, "end": 17, "text": "All"},
+                {"start": 18, "end": 23, "text": "bees sing"},
+            ],
+        },
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("ab \r\n.", max_size=40), st.text("ab \n.", max_size=40))
+def test_changes_of_an_edit_lead_from_the_stored_text_to_the_edited_one(stored: str, edited: str) -> None:
+    asked = question("edit", Subject({"A": "id"}, {"A": stored}), required=False)
+    answer = asked.answer("q", posted(q=edited), None)
+    text, shift = stored, 0
+    for step in answer.details.get("diff", []):
+        text = text[: step["start"] + shift] + step["text"] + text[step["end"] + shift :]
+        shift += len(step["text"]) - (step["end"] - step["start"])
+    assert answer.value is None or as_shown(text) == answer.value
+
+
+def test_text_that_is_left_as_it_is_has_no_changes_whatever_its_spaces_and_line_ends() -> None:
+    asked = question("edit", Subject({"A": "id"}, {"A": "\n One.\r\n\r\nTwo. \n"}))
+    shown = asked.widget("q", {}, None, "en")["value"]
+    answer = asked.answer("q", posted(q=shown.replace("\n", "\r\n")), None)
+    assert dict(answer.details) == {"changed": False, "distance": 0, "diff": []}
+
+
+def test_very_different_long_texts_are_one_change() -> None:
+    long = Subject({"A": "id"}, {"A": "a " * 4_000})
+    answer = question("edit", long).answer("q", posted(q="b " * 3_500), None)
+    assert answer.details["diff"] == [{"start": 0, "end": 8_000, "text": "b " * 3_500}]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=80))
+def test_every_letter_of_a_source_stands_in_one_sentence_at_most_and_none_is_lost(source: str) -> None:
+    spans = sentences(source)
+    inside = "".join(source[start:end] for start, end in spans)
+    assert "".join(inside.split()) == "".join(source.split())
+    assert all(one[1] <= two[0] for one, two in pairwise(spans))
+
+
+def test_mark_stands_where_the_page_counted_it_in_any_text() -> None:
+    text = "a\r\n🐝b\rc\r\nd"
+    shown = as_shown(text)
+    assert [text[stored_offset(text, shown.index(letter))] for letter in "a🐝bcd"] == list("a🐝bcd")
+
+
+MISTAKEN = [
+    ({"kind": "label_tree", "tree": {"a/b": None}}, "tree"),
+    ({"kind": "label_tree", "tree": ["a", "a"]}, "tree"),
+    ({"kind": "label_tree", "tree": [{"a": ["b"]}]}, "tree"),
+    ({"kind": "label_tree", "tree": ["a"], "labels": {"b": "B"}}, "labels.b"),
+    ({"kind": "graded_preference", "points": 4}, "points"),
+    ({"kind": "graded_preference", "points": 5, "tie": False}, "points"),
+    ({"kind": "graded_preference", "labels": ["better"]}, "labels"),
+    ({"kind": "preference", "words": {"both_bad": "None"}}, "words.both_bad"),
+    ({"kind": "preference", "label": "Text"}, "label"),
+    ({"kind": "aspect_grid", "aspects": ["fun"]}, ""),
+    ({"kind": "aspect_grid", "aspects": ["fun"], "scale": {"start": 50}}, "scale.start"),
+    ({"kind": "aspect_grid", "aspects": ["na"], "stars": 5}, "aspects"),
+    ({"kind": "reasons", "choices": ["a"], "at_least": 3}, "at_least"),
+    ({"kind": "rationale", "openings": ["It is"], "max_chars": 6}, "openings"),
+    ({"kind": "spans", "fewest": 3, "most": 2}, "fewest"),
+]
+
+
+@pytest.mark.parametrize(("keys", "path"), MISTAKEN)
+def test_question_that_cannot_be_is_refused_at_its_path(keys: dict[str, Any], path: str) -> None:
+    tree = small({"about_item": ["other"]}, other=("short_text", {})) | {"study": "kinds"}
+    tree["questions"]["q"] = {"text": "Why?"} | keys
+    with pytest.raises(DocumentError) as caught:
+        checked(tree)
+    assert [where for where, _ in caught.value.problems] == [f"questions.q.{path}".rstrip(".")]
+
+
 CONDITIONS: list[tuple[Question, dict[str, Any], Any, bool]] = [
     (question("preference"), {"q": "tie"}, "tie", True),
     (question("preference"), {"q": "A"}, "tie", False),
@@ -272,6 +468,7 @@ CONDITIONS: list[tuple[Question, dict[str, Any], Any, bool]] = [
     (question("yes_no"), {"q": "no"}, False, True),
     (question("reasons", **REASONS), {"q": ["clear"]}, {"contains": "clear"}, True),
     (question("best_of", none=True), {"q": "none"}, {"missing": True}, False),
+    (question("label_tree", **TREE), {"q": "know/law"}, {"contains": "know/law"}, True),
 ]
 
 

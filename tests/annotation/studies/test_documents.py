@@ -17,9 +17,9 @@ STEP_KEYS = (
     "opening_text, placeholder, pools, shared_openings, title, turns, types, types_note"
 )
 KINDS = (
-    "aspect_grid, best_of, best_worst, confidence, constant_sum, drop_down, graded_preference, likert, likert_rows, "
-    "long_text, multiple_choice, number, preference, ranking, rationale, reasons, short_text, single_choice, slider, "
-    "sliders, stars, statement, yes_no"
+    "aspect_grid, best_of, best_worst, confidence, constant_sum, drop_down, edit, extract, graded_preference, "
+    "label_tree, likert, likert_rows, long_text, multiple_choice, number, points, preference, ranking, rationale, "
+    "reasons, short_text, single_choice, slider, sliders, spans, stars, statement, yes_no"
 )
 OF_USE = "choices, help, kind, na, other, other_label, prefer_not, required, show_if, shuffle, text"
 ROOT_KEYS = (
