@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from annotation.assignments.models import Assignment
-from annotation.judgements.asking import JudgementForm
+from annotation.judgements.asking import JudgementForm, before_form, waits_for_before
 from annotation.judgements.choice import PICK
 from annotation.participation.models import Participation
+from annotation.participation.words import in_words
+from annotation.studies.document import StudyDocument
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.document.protocols import Choice, Protocol
 from annotation.studies.forms import Asked, QuestionForm
@@ -28,14 +30,22 @@ def form_of(place: Assignment, participation: Participation, fields: Fields) -> 
     return JudgementForm(place, place.presentation, document_of(place.version), fields, participation.language)
 
 
+def first_form_of(place: Assignment, participation: Participation, fields: Fields) -> QuestionForm:
+    """What is asked before the candidates show."""
+    return before_form(document_of(place.version), place, place.presentation, fields, participation.language)
+
+
 def card_of(place: Assignment, participation: Participation, step: ComparisonsStep) -> Json:
     """Everything on the card as plain JSON."""
     document, language = document_of(place.version), participation.language
     protocol = document.protocols[place.protocol]
     form = form_of(place, participation, {})
+    waits = waits_for_before(document, place, place.presentation)
+    asked = first_form_of(place, participation, {}) if waits else form.questions
     return {
         "assignment": place.pk,
         "state": place.state,
+        "asks": "before" if waits else "judgement",
         "leased_until": place.leased_until,
         "step": place.step,
         "protocol": place.protocol,
@@ -45,34 +55,35 @@ def card_of(place: Assignment, participation: Participation, step: ComparisonsSt
         "instruction": in_language(protocol.instruction, language),
         "guidelines": _guidelines(protocol, place.item.context, language),
         "context": _kept(place.item.context, CONTEXT),
-        "candidates": _candidates(form),
-        "questions": [_question(asked, form.questions) for asked in form.questions.asked],
-        "choice": _choice(form.asking.choice, list(form.slots)),
+        "said_before": _said_before(place, document, language),
+        "candidates": [] if waits else _candidates(form),
+        "questions": [_question(one, asked) for one in asked.asked],
+        "choice": None if waits else _choice(form.asking.choice, list(form.slots)),
         "skip": _skip(step, language),
     }
 
 
-def unknown_fields(form: JudgementForm) -> list[str]:
+def unknown_fields(form: QuestionForm, fields: Fields, choice: Choice | None = None) -> list[str]:
     """Sent fields that answer no question of the form."""
-    prefixes = [asked.prefix for asked in form.questions.asked]
-    allowed = CHOICE_FIELDS if form.asking.choice else ()
+    prefixes = [asked.prefix for asked in form.asked]
+    allowed = CHOICE_FIELDS if choice else ()
     return [
         name
-        for name in form.fields
+        for name in fields
         if name not in allowed and not any(name == prefix or name.startswith(f"{prefix}-") for prefix in prefixes)
     ]
 
 
-def fields_from_answers(form: JudgementForm, answers: Mapping[str, Any]) -> dict[str, list[str]]:
+def fields_from_answers(form: QuestionForm, answers: Mapping[str, Any]) -> dict[str, list[str]]:
     """Form fields for answers by question: `{"score": {"A": 80, "B": 20}, "why": "Shorter."}`. An object instead of a
     value names the parts of a question's form: `{"": 3, "na": true}`. What is said here was meant, so it counts as
     touched. A question that is not asked is kept as a field of its name, so that it is refused by name."""
     fields: dict[str, list[str]] = {}
-    asked_names = {asked.name for asked in form.questions.asked}
+    asked_names = {asked.name for asked in form.asked}
     for name, given in answers.items():
         if name not in asked_names:
             fields[name] = values_of(given)
-    for asked in form.questions.asked:
+    for asked in form.asked:
         if asked.name in answers:
             given = answers[asked.name]
             if asked.target:
@@ -117,6 +128,15 @@ def _candidates(form: JudgementForm) -> list[Json]:
     ]
 
 
+def _said_before(place: Assignment, document: StudyDocument, language: str) -> dict[str, str]:
+    """Question → what the judge answered before the candidates showed, in words."""
+    said = {
+        name: in_words(document.questions[name], answers[""], language)
+        for name, answers in place.presentation.before.items()
+    }
+    return {name: words for name, words in said.items() if words}
+
+
 def _kept(source: Mapping[str, Any], keys: tuple[str, ...]) -> Json:
     """The named parts; a list or object inside keeps only what a card shows of it."""
     return {key: _inside(source[key]) for key in keys if source.get(key)}
@@ -130,7 +150,8 @@ def _inside(value: Any) -> Any:
 
 def _guidelines(protocol: Protocol, context: Mapping[str, Any], language: str) -> list[str]:
     path = tuple(context.get("path") or ())
-    return [in_language(one.text, language) for one in protocol.guidelines if path[: len(one.path)] == one.path]
+    fitting = [one for one in protocol.guidelines if path[: len(one.path)] == one.path]
+    return [in_language(one.text, language) for one in sorted(fitting, key=lambda one: len(one.path))]
 
 
 # -- what is asked -----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from rest_framework.views import set_rollback
 
 from annotation.common.errors import DocumentError, DomainError
 from annotation.judgements.services import AnswersRefusedError
+from annotation.judgements.services.showing import BeforeRefusedError
 
 Problem = dict[str, Any]
 TITLES = {
@@ -70,7 +71,7 @@ def problem(status: int, detail: str, errors: list[dict[str, str]] | None = None
 
 
 def _domain_errors(error: DomainError) -> list[dict[str, str]]:
-    if isinstance(error, AnswersRefusedError):
+    if isinstance(error, AnswersRefusedError | BeforeRefusedError):
         return [{"field": field, "text": str(text)} for field, text in error.form.errors.items()]
     if isinstance(error, DocumentError):
         return [{"path": path, "text": text} for path, text in error.problems]

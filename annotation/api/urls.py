@@ -6,7 +6,7 @@ from annotation.api.views import docs
 from annotation.api.views.base import Endpoint
 from annotation.api.views.exports import ExportFile, Exports, OneExport
 from annotation.api.views.items import ItemSets, OneItem, OneItemSet, OneSetJob, SetItems, SetJobs
-from annotation.api.views.judging import Card, GiveBack, Heartbeat, Lease, Skip, Submit
+from annotation.api.views.judging import Before, Card, Change, GiveBack, Heartbeat, Lease, Medium, Skip, Submit
 from annotation.api.views.people import (
     Annotators,
     Assignments,
@@ -45,10 +45,13 @@ urlpatterns = [
     at("assignments/lease/", Lease),
     at("assignments/<uuid:pk>/", OneAssignment),
     at("assignments/<uuid:pk>/card/", Card),
+    at("assignments/<uuid:pk>/before/", Before),
     at("assignments/<uuid:pk>/submit/", Submit),
+    at("assignments/<uuid:pk>/change/", Change),
     at("assignments/<uuid:pk>/heartbeat/", Heartbeat),
     at("assignments/<uuid:pk>/give-back/", GiveBack),
     at("assignments/<uuid:pk>/skip/", Skip),
+    at("media/<uuid:pk>/", Medium),
     at("judgements/", Judgements),
     at("judgements/<uuid:pk>/", OneJudgement),
     at("annotators/", Annotators),

@@ -68,24 +68,29 @@ class Lease(serializers.Serializer[Any]):
     step = serializers.CharField(max_length=80, required=False, default="", allow_blank=True)
 
 
-class Submit(serializers.Serializer[Any]):
+class Answered(serializers.Serializer[Any]):
     """Either the form's fields as the card names them, or answers by question."""
 
     fields = FormFields(required=False)  # type: ignore[assignment]  # declared fields are taken out of the class
     answers = Answers(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("fields" in attrs) == ("answers" in attrs):
+            raise serializers.ValidationError({"fields": "Send either fields or answers."})
+        return attrs
+
+
+class Submit(Answered):
+    """Answers to a card, and what the judge says of itself."""
+
     report = serializers.DictField(
-        required=False, default=dict, help_text="What the judge says of itself: model, prompt, raw output. Kept beside."
+        required=False, default=dict, help_text="Model, prompt, raw output and the like; kept beside the answers."
     )
 
     def validate_report(self, value: dict[str, Any]) -> dict[str, Any]:
         if len(canonical(value)) > MOST_REPORT_CHARS:
             raise serializers.ValidationError(f"At most {MOST_REPORT_CHARS} characters are allowed.")
         return value
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if ("fields" in attrs) == ("answers" in attrs):
-            raise serializers.ValidationError({"fields": "Send either fields or answers."})
-        return attrs
 
 
 class Skip(serializers.Serializer[Any]):
@@ -138,6 +143,9 @@ class Card(serializers.Serializer[Any]):
 
     assignment = serializers.UUIDField()
     state = serializers.ChoiceField(choices=Assignment.State.choices)
+    asks = serializers.ChoiceField(
+        choices=["before", "judgement"], help_text="before: answer these questions first, then the candidates show."
+    )
     leased_until = serializers.DateTimeField(allow_null=True)
     step = serializers.CharField()
     protocol = serializers.CharField()
@@ -147,6 +155,9 @@ class Card(serializers.Serializer[Any]):
     instruction = serializers.CharField()
     guidelines = serializers.ListField(child=serializers.CharField())
     context = serializers.DictField()  # type: ignore[assignment]  # as above
+    said_before = serializers.DictField(
+        child=serializers.CharField(), help_text="Question → what was answered before the candidates showed."
+    )
     candidates = CardCandidate(many=True)
     questions = CardQuestion(many=True)
     choice = CardChoice(allow_null=True)

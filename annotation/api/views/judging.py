@@ -4,7 +4,9 @@ and it has one place at a time, as a person has."""
 from typing import Any
 from uuid import UUID
 
+from django.http.response import HttpResponseBase
 from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -16,12 +18,15 @@ from annotation.api.serializers import judging as shapes
 from annotation.api.services.judging import judged_steps, lease_card
 from annotation.api.views.base import Endpoint
 from annotation.assignments.models import Assignment
+from annotation.assignments.queries import media_for
 from annotation.assignments.services import give_back, heartbeat, skip_place
 from annotation.common.errors import ConflictError, NotFoundError
-from annotation.judgements.asking import JudgementForm
-from annotation.judgements.services import submit_judgement
+from annotation.items.serving import media_response
+from annotation.judgements.services import Submission, change_judgement, store_before, submit_judgement
 from annotation.participation.models import Participation
 from annotation.studies.document.comparisons import ComparisonsStep
+from annotation.studies.document.protocols import Choice
+from annotation.studies.forms import QuestionForm
 
 
 class Lease(Endpoint):
@@ -77,12 +82,35 @@ class Card(OwnPlace):
         return Response(_card(place, _judge(place)))
 
 
+class Before(OwnPlace):
+    """Answer what is asked before the candidates show."""
+
+    address = "before"
+    does = {"POST": "answer_before"}
+    problems = {"POST": (409,)}
+
+    @extend_schema(request=shapes.Answered, responses=shapes.Card)
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Keep the answers; the card comes back with its candidates. The same answers again change nothing, others are
+        refused."""
+        sent = self.read(shapes.Answered)
+        place, _ = self.own(pk)
+        judge = _judge(place)
+        fields = _fields(cards.first_form_of(place, judge, {}), sent)
+        now = timezone.now()
+        place.presentation = store_before(
+            assignment_id=place.pk, participation=judge, fields=fields, timings={}, now=now
+        )
+        return Response(_card(place, judge))
+
+
 class Submit(OwnPlace):
     """Answer a card."""
 
     address = "submit"
     does = {"POST": "submit"}
     problems = {"POST": (409,)}
+    write = staticmethod(submit_judgement)
 
     @extend_schema(request=shapes.Submit, responses={200: shapes.Receipt, 201: shapes.Receipt}, parameters=[NEEDED_KEY])
     def post(self, request: Request, pk: UUID) -> Response:
@@ -90,35 +118,62 @@ class Submit(OwnPlace):
         same key with other answers is refused, and the first stay."""
         key, sent = needed_key(request), self.read(shapes.Submit)
         place, _ = self.own(pk)
-        judge = _judge(place)
-        form = cards.form_of(place, judge, {})
-        form.fields = _fields(form, sent)
-        if unknown := cards.unknown_fields(form):
-            raise ValidationError({"fields": dict.fromkeys(unknown, "This answers no question of the card.")})
-        submission = submit_judgement(
+        form = cards.form_of(place, _judge(place), {})
+        submission = self.write(
             assignment_id=place.pk,
-            participation=judge,
+            participation=_judge(place),
             key=key,
-            fields=form.fields,
+            fields=_fields(form.questions, sent, form.asking.choice),
             timings={"report": sent["report"]} if sent["report"] else {},
             now=timezone.now(),
         )
-        judgement = submission.judgement
-        letters = {candidate: slot for slot, candidate in form.slots.items()}
-        receipt = {
-            "judgement": judgement.pk,
-            "receipt": judgement.receipt,
-            "chosen": letters.get(str(judgement.chosen_id)),
-            "late": judgement.late,
-            "repeated": submission.repeated,
-        }
+        receipt = _receipt(submission, form.slots)
         return Response(shapes.Receipt(receipt).data, status=200 if submission.repeated else 201)
 
 
-def _fields(form: JudgementForm, sent: dict[str, Any]) -> dict[str, list[str]]:
+class Change(Submit):
+    """Answer the card that was judged last once more, while the study allows it."""
+
+    address = "change"
+    does = {"POST": "change"}
+    write = staticmethod(change_judgement)
+
+
+def _fields(form: QuestionForm, sent: dict[str, Any], choice: Choice | None = None) -> dict[str, list[str]]:
+    """The form's fields, as a browser would send them. A field that answers nothing is a mistake, not nothing."""
     if "answers" in sent:
-        return cards.fields_from_answers(form, sent["answers"])
-    return {name: cards.values_of(value) for name, value in sent["fields"].items()}
+        fields = cards.fields_from_answers(form, sent["answers"])
+    else:
+        fields = {name: cards.values_of(value) for name, value in sent["fields"].items()}
+    if unknown := cards.unknown_fields(form, fields, choice):
+        raise ValidationError({"fields": dict.fromkeys(unknown, "This answers no question of the card.")})
+    return fields
+
+
+def _receipt(submission: Submission, slots: dict[str, str]) -> dict[str, Any]:
+    judgement = submission.judgement
+    letters = {candidate: slot for slot, candidate in slots.items()}
+    return {
+        "judgement": judgement.pk,
+        "receipt": judgement.receipt,
+        "chosen": letters.get(str(judgement.chosen_id)),
+        "late": judgement.late,
+        "repeated": submission.repeated,
+    }
+
+
+class Medium(Endpoint):
+    """An image, a sound or a film that a card of the judge's shows."""
+
+    address = "medium"
+
+    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    def get(self, request: Request, pk: UUID) -> HttpResponseBase:
+        judge = self.token.participation
+        found = media_for(judge, pk) if judge else None
+        if found is None:
+            raise NotFoundError("There is no such file.")
+        return media_response(request._request, found)
 
 
 class Heartbeat(OwnPlace):

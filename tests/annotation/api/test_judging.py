@@ -1,8 +1,10 @@
 """An AI judge takes places, sees what people see, and answers through the same door."""
 
+import hashlib
 import json
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,8 @@ from django.utils import timezone
 from annotation.accounts.models import Annotator
 from annotation.assignments.models import Assignment
 from annotation.assignments.services import expire_overdue
-from annotation.items.models import Candidate, Item
+from annotation.items.importing.media import stored_at
+from annotation.items.models import Candidate, Item, MediaFile
 from annotation.judgements.models import Judgement
 from annotation.participation.models import ConsentRecord, Participation
 from annotation.studies.models import Study, StudyVersion
@@ -257,6 +260,66 @@ def test_a_judge_works_until_nothing_is_left_and_never_judges_an_item_twice() ->
     counts = Counter(Judgement.objects.values_list("assignment__item", flat=True))
     assert sorted(counts.values()) == [2, 2, 2]
     assert Judgement.objects.values("participation", "assignment__item").distinct().count() == 6
+
+
+def test_what_is_asked_first_is_answered_before_the_candidates_show() -> None:
+    questions = comparisons.COMPARE["questions"] | {"criterion": {"kind": "short_text", "text": "What counts?"}}
+    protocols = {"rate": {"arrangement": "pair", "before": ["criterion"], "per_candidate": ["score"]}}
+    who = judge(comparisons.comparing(questions=questions, protocols=protocols))
+    card = lease(who)
+    assert (card["asks"], card["candidates"], [one["field"] for one in card["questions"]]) == (
+        "before", [], ["criterion"],
+    )  # fmt: skip
+    path = f"assignments/{card['assignment']}/before/"
+    assert submit(who, card).status_code == 409
+    assert errors(who.send(path, {"answers": {"criterion": ""}})) == {"criterion": "Please answer this question."}
+    assert list(errors(who.send(path, {"fields": {"colour": "red"}}))) == ["fields.colour"]
+    after = who.send(path, {"answers": {"criterion": "Brevity"}}).json()
+    assert (after["asks"], after["said_before"], len(after["candidates"])) == (
+        "judgement", {"criterion": "Brevity"}, 2,
+    )  # fmt: skip
+    again = [who.send(path, {"fields": {"criterion": text}}).status_code for text in ("Brevity", "Length")]
+    assert (again, submit(who, card).status_code) == ([200, 409], 201)
+
+
+def test_the_last_judgement_is_changed_while_the_study_allows_it() -> None:
+    who = judge(comparisons.comparing(step={"undo": 60}))
+    card = lease(who)
+    first = submit(who, card).json()
+    path, body = f"assignments/{card['assignment']}/change/", {"fields": {"A-score": 1, "B-score": 2}}
+    changed = [who.send(path, body, key="again") for _ in range(2)]
+    assert [one.status_code for one in changed] == [201, 200]
+    judgement = Judgement.objects.get(pk=changed[0].json()["judgement"])
+    assert (str(judgement.replaces_id), Judgement.objects.count()) == (first["judgement"], 2)
+
+
+def test_a_judgement_is_not_changed_where_the_study_does_not_allow_it() -> None:
+    who = judge(comparisons.comparing())
+    card = lease(who)
+    submit(who, card)
+    body = {"fields": {"A-score": 1, "B-score": 2}}
+    assert who.send(f"assignments/{card['assignment']}/change/", body, key="again").status_code == 409
+
+
+def test_a_judge_fetches_the_files_of_its_own_cards_alone(settings: Any) -> None:
+    made = comparisons.comparing(items=1)
+    content = b"not really an image"
+    sha256 = hashlib.sha256(content).hexdigest()
+    place = stored_at(Path(settings.MEDIA_ROOT), sha256)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(content)
+    file = MediaFile.objects.create(
+        item_set=Item.objects.get().item_set, kind="image", name="a.png", content_type="image/png", sha256=sha256,
+        bytes=len(content), created_at=timezone.now(),
+    )  # fmt: skip
+    Candidate.objects.update(content={"image": {"media": str(file.pk), "alt": "A cat"}})
+    who = judge(made)
+    assert who.ask(f"media/{file.pk}/").status_code == 404
+    card = lease(who)
+    assert card["candidates"][0]["content"] == {"image": {"media": str(file.pk), "alt": "A cat"}}
+    sent = who.ask(f"media/{file.pk}/")
+    assert (sent.status_code, sent["Content-Type"], b"".join(sent.streaming_content)) == (200, "image/png", content)
+    assert judge(made).ask(f"media/{file.pk}/").status_code == 404
 
 
 # -- holding and handing back ------------------------------------------------------------------------------------------

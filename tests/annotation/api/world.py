@@ -8,6 +8,7 @@ from annotation.api.models import ApiToken
 from annotation.api.services.judging import lease_card
 from annotation.exports.models import ExportRun
 from annotation.items.models import SetJob
+from annotation.judgements.services import store_before
 from tests.factories import comparisons, talks
 from tests.factories.studies import study
 from tests.factories.tokens import researcher, token
@@ -18,8 +19,9 @@ PLENTY = 100
 def document() -> dict[str, Any]:
     """Talks, and pairs about which one may say something, or leave it."""
     made = talks.document(item_sets={"pairs": {}})
+    made["questions"]["first"] = {"kind": "short_text", "text": "What counts?", "required": False}
     made["questions"]["note"] = {"kind": "long_text", "text": "What strikes you?", "required": False}
-    made["protocols"]["look"] = {"arrangement": "pair", "about_item": ["note"]}
+    made["protocols"]["look"] = {"arrangement": "pair", "before": ["first"], "about_item": ["note"]}
     compare = {"comparisons": "judge", "items": "pairs", "protocol": "look", "overlap": 1, "skip": {}}
     made["steps"].insert(1, compare)
     return made
@@ -54,6 +56,7 @@ class World:
             "conversations": str(turn.conversation_id),
             "exports": str(run.pk),
             "files": "manifest.json",
+            "media": str(item.pk),
         }
 
     def secret(self, scope: str) -> str:
@@ -67,6 +70,10 @@ class World:
         if self.judge is not None:
             place = lease_card(token=self.judge, step="", now=timezone.now())
             assert place is not None
+            who = place.participation
+            if who is not None and not path.endswith("/before/") and not place.presentation.before:
+                said = {"first": ["Words"]}
+                store_before(assignment_id=place.pk, participation=who, fields=said, timings={}, now=timezone.now())
             self.ids["assignments"] = str(place.pk)
         parts = path.split("/")
         return {part[1:-1]: self.ids[parts[number - 1]] for number, part in enumerate(parts) if part.startswith("{")}
@@ -74,6 +81,7 @@ class World:
     def body(self, path: str) -> dict[str, Any] | None:
         """A body that is accepted there, where one is needed."""
         bodies = {
+            "before": {"answers": {"first": "Words"}},
             "submit": {"fields": {"note": "Nothing much."}},
             "exports": {"study": self.study.slug, "layout": "prism"},
             "lease": {"step": "judge"},
