@@ -167,7 +167,7 @@ class Reading:
             yield from self._talks(batch)
 
     def _talks(self, keys: Sequence[TalkKey]) -> Iterator[TalkRows]:
-        found = Conversation.objects.select_related("version").defer("version__document")
+        found = Conversation.objects.select_related("version", "participation").defer("version__document")
         talks = found.in_bulk([key.pk for key in keys])
         turns = self._turns(list(talks))
         after = self._after({key.person for key in keys})
@@ -185,7 +185,7 @@ class Reading:
             Turn.objects.filter(conversation__in=talks, state=Turn.State.JUDGED).order_by("number", "attempt")
         )
         given = Judgement.objects.filter(assignment__in=[turn.assignment_id for turn in judged])
-        judgements = self._counting(given.defer("timings", "choice"))
+        judgements = self._counting(given.select_related("assignment").defer("timings", "choice"))
         by_assignment = {judgement.assignment_id: judgement for judgement in judgements}
         candidates = self._shown(judged)
         rows: dict[UUID, list[TurnRows]] = defaultdict(list)

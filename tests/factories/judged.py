@@ -12,8 +12,9 @@ from annotation.assignments.models import Assignment, Presentation
 from annotation.items.models import Candidate, Item, ItemSet
 from annotation.judgements.models import Judgement
 from annotation.participation.models import ConsentRecord, Participation
-from annotation.studies.models import Study
-from tests.factories import participations, studies
+from annotation.studies.document import StudyDocument
+from annotation.studies.models import Study, StudyVersion
+from tests.factories import participations
 
 START = datetime(2026, 1, 5, 9, 0, 0, tzinfo=UTC)
 CUT_OFF = datetime(2026, 3, 1, tzinfo=UTC)
@@ -45,8 +46,16 @@ def study(questions: Mapping[str, Any], *, slug: str = "compared", **more: Any) 
     if len(protocol) == 1:
         protocol["about_item"] = list(questions)
     made = copy.deepcopy(DOCUMENT) | {"study": slug, "questions": dict(questions), "protocols": {"compare": protocol}}
-    study = studies.study(made | more)
-    study.versions.update(published_at=START - timedelta(days=1))
+    parsed = StudyDocument.model_validate(made | more)
+    study = Study.objects.create(slug=slug, title=slug, state=Study.State.OPEN)
+    study.current = StudyVersion.objects.create(
+        study=study,
+        number=1,
+        document=parsed.canonical(),
+        sha256=parsed.sha256(),
+        published_at=START - timedelta(days=1),
+    )
+    study.save()
     return study
 
 
@@ -70,14 +79,14 @@ def ids(of: Item) -> list[str]:
     return [str(pk) for pk in of.candidates.order_by("position").values_list("pk", flat=True)]
 
 
-def judge(of: Study, *, kind: str = "person", pool: str = "", **more: Any) -> Participation:
-    """Somebody at the comparisons."""
+def judge(of: Study, *, kind: str = "person", pool: str = "", consents: bool = True, **more: Any) -> Participation:
+    """Somebody at the comparisons, with every consent given unless told otherwise."""
     number = of.participations.count()
     started = START + timedelta(hours=number)
     annotator = Annotator.objects.create(kind=kind)
     fields = {"annotator": annotator, "pool": pool, "started_at": started, "last_seen_at": started}
     made = participations.participation(of, **fields | more)
-    for consent in made.version.document["consent"]:
+    for consent in made.version.document["consent"] if consents else ():
         texts = {part["name"]: "Yes" for part in consent["statements"]}
         ConsentRecord.objects.create(
             participation=made,
@@ -134,6 +143,7 @@ def vote(
             "protocol": protocol,
             "participation": by,
             "created_at": at,
+            "copy": of.assignments.count(),
         }
         | fields
         | dict(place or {})

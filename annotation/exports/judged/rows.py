@@ -64,8 +64,8 @@ class Vote:
     def before(self, question: str) -> Stored:
         """The answer to what was asked before the candidates showed."""
         asked = self.presentation.before if self.presentation else {}
-        found = asked.get(question, NOT_ASKED)
-        return found if isinstance(found, Mapping) and "value" in found else NOT_ASKED
+        found = asked.get(question, {}).get("", NOT_ASKED)
+        return found if isinstance(found, Mapping) else NOT_ASKED
 
 
 @dataclass(frozen=True)

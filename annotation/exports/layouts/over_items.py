@@ -37,6 +37,12 @@ WHICH = (
     Option("judges", "Whose judgements: all, people (in a rehearsal: bots), or AI judges.", "all", tuple(JUDGES)),
     Option("gold", "Items that check the annotator: leave them out, or keep them.", LEAVE_OUT, (LEAVE_OUT, KEEP)),
     Option(
+        "excluded",
+        "People whom a researcher excluded over a flag: leave them out, or keep them.",
+        LEAVE_OUT,
+        (LEAVE_OUT, KEEP),
+    ),
+    Option(
         "repeats", "Planned repeats by the same person: leave them out, or keep them.", LEAVE_OUT, (LEAVE_OUT, KEEP)
     ),
     Option(
@@ -94,6 +100,8 @@ class Pass:
             why = "under another protocol"
         elif vote.participation.annotator.kind not in JUDGES[self.option("judges")]:
             why = "by other judges"
+        elif vote.participation.pk in self.judged.excluded and self.option("excluded") == LEAVE_OUT:
+            why = "of people who were excluded"
         elif (vote.is_gold or item.gold) and self.option("gold") == LEAVE_OUT:
             why = "of gold items"
         elif vote.is_repeat and self.option("repeats") == LEAVE_OUT:

@@ -23,7 +23,6 @@ from annotation.exports.layouts.options import Option
 from annotation.exports.layouts.over_items import (
     FORM,
     KEEP,
-    LEAVE_OUT,
     NESTED,
     THRESHOLD,
     WHICH,
@@ -45,7 +44,7 @@ ORDERS = Option(
 ONE_QUESTION = Option("question", "Only votes on this question; empty: on every one that compares.", "")
 # every vote goes out unless somebody asks for less
 KEPT = tuple(
-    Option(option.name, option.text, KEEP, option.allowed) if option.default == LEAVE_OUT else option
+    Option(option.name, option.text, KEEP, option.allowed) if option.name in {"gold", "repeats"} else option
     for option in WHICH
 )
 
