@@ -76,12 +76,12 @@ def main(folder: Path) -> None:
     from django.db import connections  # noqa: PLC0415 - only after the settings are read
 
     connections.close_all()
-    waiting, go = os.pipe()
-    pids = [_begin(folder, number, person, waiting, go) for number, person in enumerate(_people(folder))]
+    gate = Gate(os.pipe(), os.pipe())
+    pids = [_begin(folder, number, person, gate) for number, person in enumerate(_people(folder))]
     # under another name first, so that it is there whole
     (folder / "pids.part").write_text("\n".join(map(str, pids)))
     (folder / "pids.part").rename(folder / "pids")
-    os.close(go)
+    gate.open()
     for pid in pids:
         os.waitpid(pid, 0)
 
@@ -90,21 +90,41 @@ def _people(folder: Path) -> list[str]:
     return (folder / "people").read_text().split()
 
 
-def _begin(folder: Path, number: int, person: str, waiting: int, go: int) -> int:
+@dataclass(frozen=True)
+class Gate:
+    """Two pipes: one over which everybody says that they are ready, one whose end lets all of them go."""
+
+    ready: tuple[int, int]
+    go: tuple[int, int]
+
+    def wait(self) -> None:
+        os.close(self.go[1])
+        os.write(self.ready[1], b".")
+        os.read(self.go[0], 1)
+
+    def one_more(self) -> None:
+        os.read(self.ready[0], 1)
+
+    def open(self) -> None:
+        os.close(self.go[1])
+
+
+def _begin(folder: Path, number: int, person: str, gate: Gate) -> int:
     pid = os.fork()
     if pid:
+        # one after the other: so many connections at once are another test
+        gate.one_more()
         return pid
     try:
-        os.close(go)
-        os.read(waiting, 1)
-        _judge_all(folder / str(number), person)
+        _judge_all(folder / str(number), person, gate)
     except BaseException:  # noqa: BLE001 - whatever it was is written down, and the test fails by it
         (folder / f"{number}.error").write_text(traceback.format_exc())
+        os.write(gate.ready[1], b".")
     finally:
         os._exit(0)
 
 
-def _judge_all(out: Path, person: str) -> None:
+def _judge_all(out: Path, person: str, gate: Gate) -> None:
     from django.utils import timezone  # noqa: PLC0415 - only after the settings are read
 
     from annotation.assignments.services import lease_next  # noqa: PLC0415
@@ -113,6 +133,7 @@ def _judge_all(out: Path, person: str) -> None:
 
     participation = Participation.objects.select_related("study__current", "version").get(pk=person)
     step = comparisons.step_of(participation.study)
+    gate.wait()
     with (
         out.with_suffix(".receipts").open("a", buffering=1) as receipts,
         out.with_suffix(".seconds").open("a", buffering=1) as seconds,

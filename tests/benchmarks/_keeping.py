@@ -35,6 +35,8 @@ def _set_up(url: str, folder: str) -> dict[str, str]:
         "DATA_DIR": folder,
         "DJANGO_SETTINGS_MODULE": "annotation.settings",
         "CELERY_BROKER_URL": "memory://",
+        # a process of a benchmark does one thing at a time
+        "DATABASE_POOL": "1",
     }
     import django  # noqa: PLC0415 - the settings read the environment
 

@@ -51,7 +51,7 @@ def claim(kind: str, folder: Path, environment: dict[str, str], killed: bool) ->
         runs[1].start()
     runs[-1].wait(timeout=1800)
     acknowledged = [receipt for run in runs for receipt in run.acknowledged()]
-    errors = [error for run in runs for error in run.errors()]
+    errors = [error.splitlines()[-1] for run in runs for error in run.errors()]
     leases = [taken for run in runs for taken in run.seconds()]
     return {
         "processes": len(people),

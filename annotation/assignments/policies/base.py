@@ -4,8 +4,10 @@ It says in which order open places are taken, by writing a number (`key`) into e
 key comes next. So leasing costs the same under every policy and at every size."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any, ClassVar
 
+from annotation.assignments.models import Assignment
 from annotation.items.models import Item
 from annotation.studies.document.comparisons import ComparisonsStep
 
@@ -16,15 +18,20 @@ FIRST = -1e9
 
 
 class Policy:
-    """`candidates`: whether `keys` looks at the items' candidates."""
+    """`candidates`: whether `keys` looks at the items' candidates. `follows_judgements`: whether it wants to be told of
+    each, by `follow`."""
 
     name: ClassVar[str]
     candidates: ClassVar[bool] = False
+    follows_judgements: ClassVar[bool] = False
 
     def keys(self, step: ComparisonsStep, items: Callable[[], Iterator[Item]]) -> Keys:
         """The keys of one run over the set; `items` walks over all of it, in the order in which they will be asked
         for."""
         raise NotImplementedError
+
+    def follow(self, *, place: Assignment, step: ComparisonsStep, now: datetime) -> None:
+        """What the policy does after a judgement, in its transaction, the item being locked."""
 
 
 def models_of(item: Item) -> tuple[str, ...]:

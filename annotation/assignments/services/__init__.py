@@ -1,5 +1,6 @@
 """Writes about places for judgements: making them, leasing, giving back, showing."""
 
+from annotation.assignments.services.following import follow_judgement
 from annotation.assignments.services.leasing import lease_ahead, lease_next
 from annotation.assignments.services.opening import comparisons_steps, open_missing_places, open_next_wave
 from annotation.assignments.services.places import open_places
@@ -17,6 +18,7 @@ __all__ = [
     "close_assignment",
     "comparisons_steps",
     "expire_overdue",
+    "follow_judgement",
     "give_back",
     "heartbeat",
     "lease_ahead",

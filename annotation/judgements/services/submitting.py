@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from annotation.assignments.models import Assignment
-from annotation.assignments.services import close_assignment, take_back
+from annotation.assignments.services import close_assignment, follow_judgement, take_back
 from annotation.common.errors import ConflictError, DomainError, NotFoundError
 from annotation.judgements.asking import JudgementForm, waits_for_before
 from annotation.judgements.choice import Decision
@@ -72,6 +72,7 @@ def submit_judgement(
             # leaving the block by an exception opens the place again
             raise AnswersRefusedError(form)
         written = _write(form, participation, key=key, body=body, timings=timings, late=late, now=now)
+        follow_judgement(place=assignment, now=now)
         return Submission(written, repeated=False)
 
 

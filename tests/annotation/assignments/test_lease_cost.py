@@ -39,4 +39,5 @@ def test_the_next_place_is_found_along_the_index_of_open_places() -> None:
         claim = next(sql for sql in statements(comparisons.person(study)) if "ORDER BY" in sql and "LIMIT 1" in sql)
         cursor.execute(("EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN ") + claim)
         plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
-    assert ("open_places_in_order" in plan, "sort" in plan.lower()) == (True, False), plan
+    sorts = [word for word in ("sort", "temp b-tree") if word in plan.lower()]
+    assert ("open_places_in_order" in plan, sorts) == (True, []), plan
