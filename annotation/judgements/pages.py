@@ -37,6 +37,10 @@ from annotation.studies.texts import in_language
 
 # a lease that is renewed so often that one lost message does no harm
 BEATS_PER_LEASE, SLOWEST_BEAT_S = 4, 60
+# a short instruction is the card's heading itself
+LONGEST_HEADING = 90
+# from so many questions about the whole on, they stand beside the candidates instead of below them
+MANY_QUESTIONS = 3
 
 
 def head(here: Here, now: datetime) -> dict[str, Any]:
@@ -86,24 +90,14 @@ def card_page(
     language = here.participation.language
     played = _to_play(protocol, context, candidates, form.fields, errors)
     return head(here, now) | {
+        **asked_about(protocol, widgets, context, candidates, language),
         "place": place,
         "changing": changing,
         "draft_place": judge_draft(here, place),
         "key": first(form.fields, "key") or uuid.uuid4().hex,
-        "heading": in_language(protocol.instruction, language),
-        "question_text": _only_question(widgets, protocol),
-        "arrangement": protocol.arrangement,
-        "about": context,
         "source": "\n\n".join(one.text for one in context.documents) if here.participation.rehearsal else "",
         "before": _before_in_words(here, place, document),
-        "guidelines": _guidelines(protocol, context, language),
-        "answers": candidates,
-        "has_images": any(part.kind == "image" for one in candidates for part in one.parts),
-        "about_item": [widget for widget in widgets if not widget["target"]],
-        "pick": protocol.choice is not None and protocol.choice.source == "pick",
-        "tie_allowed": protocol.choice is not None and protocol.choice.tie == "explicit",
         "tie_picked": first(form.fields, "chosen") == "tie",
-        "none": protocol.choice.none_acceptable if protocol.choice else None,
         "none_reason": first(form.fields, "none-reason"),
         "ask": form.ask,
         "confirm_equal": bool(form.ask and form.ask.kind == "all_equal") or first(form.fields, "confirm_equal"),
@@ -111,6 +105,36 @@ def card_page(
         "errors": _summary(form, widgets) + [(field, "", text) for field, text in errors.items()],
         **_beats(here),
     }
+
+
+def asked_about(
+    protocol: Protocol, widgets: list[dict[str, Any]], context: Context, candidates: list[Shown], language: str
+) -> dict[str, Any]:
+    """What a card shows of its protocol, whoever looks at it."""
+    instruction = in_language(protocol.instruction, language)
+    is_heading = len(instruction) <= LONGEST_HEADING and "\n" not in instruction
+    about_item = [widget for widget in widgets if not widget["target"]]
+    return {
+        "heading": instruction if is_heading else "",
+        "instruction": "" if is_heading else instruction,
+        "question_text": _only_question(widgets, protocol),
+        "arrangement": protocol.arrangement,
+        "about": context,
+        "guidelines": guidelines(protocol, context, language),
+        "answers": candidates,
+        "has_images": any(part.kind == "image" for one in candidates for part in one.parts),
+        "about_item": about_item,
+        "has_many": len(about_item) >= MANY_QUESTIONS,
+        "pick": protocol.choice is not None and protocol.choice.source == "pick",
+        "tie_allowed": protocol.choice is not None and protocol.choice.tie == "explicit",
+        "none": protocol.choice.none_acceptable if protocol.choice else None,
+    }
+
+
+def guidelines(protocol: Protocol, context: Context, language: str) -> list[str]:
+    """The guidance for the item's place in the taxonomy, from the general to the special."""
+    fitting = [one for one in protocol.guidelines if context.path[: len(one.path)] == one.path]
+    return [in_language(one.text, language) for one in sorted(fitting, key=lambda one: len(one.path))]
 
 
 def before_page(here: Here, place: Assignment, now: datetime, *, form: QuestionForm | None = None) -> dict[str, Any]:
@@ -128,7 +152,7 @@ def before_page(here: Here, place: Assignment, now: datetime, *, form: QuestionF
         "draft_place": before_draft(here, place),
         "key": first(form.fields, "key") or uuid.uuid4().hex,
         "about": context,
-        "guidelines": _guidelines(protocol, context, language),
+        "guidelines": guidelines(protocol, context, language),
         "widgets": widgets,
         "errors": [(field, q["text"], text) for q in widgets for field, text in q["errors"].items()],
         **_beats(here),
@@ -190,12 +214,6 @@ def _bare(
         context=context_of(candidate.context, f"{slot}-own", media),
         **more,
     )
-
-
-def _guidelines(protocol: Protocol, context: Context, language: str) -> list[str]:
-    """The guidance for the item's place in the taxonomy, from the general to the special."""
-    fitting = [one for one in protocol.guidelines if context.path[: len(one.path)] == one.path]
-    return [in_language(one.text, language) for one in sorted(fitting, key=lambda one: len(one.path))]
 
 
 def _before_in_words(here: Here, place: Assignment, document: StudyDocument) -> list[tuple[str, str]]:

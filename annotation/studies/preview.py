@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.module_loading import import_string
 from django.utils.translation import get_language_info, gettext
 
 from annotation.common.errors import DomainError, NotFoundError
@@ -20,6 +21,9 @@ from annotation.studies.document.training import TrainingStep
 from annotation.studies.forms import Asked, QuestionForm
 from annotation.studies.questions.base import PREVIEW_SUBJECT
 from annotation.studies.texts import in_language
+
+# a card belongs to a higher app, so it is here by its path alone
+CARDS, CARDS_COUNT = "annotation.judgements.preview.page", "annotation.judgements.preview.page_count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,12 @@ class Place:
 
 def places(document: StudyDocument) -> list[Place]:
     """Every page, in the order in which people meet them."""
-    return [Place(step.name, page) for step in document.steps for page in range(_page_count(step))]
+    return [Place(step.name, page) for step in document.steps for page in range(_page_count(document, step))]
 
 
-def context_of(document: StudyDocument, place: Place, language: str) -> dict[str, Any]:
-    """What the page's template needs. The caller has the language active."""
+def context_of(document: StudyDocument, place: Place, language: str, *, slug: str = "") -> dict[str, Any]:
+    """What the page's template needs. The caller has the language active. `slug` is the study's, where it is stored:
+    then a card shows an item of its own."""
     if language not in document.languages:
         raise NotFoundError(f"{language} is no language of this study; it has {', '.join(document.languages)}.")
     order = places(document)
@@ -61,7 +66,7 @@ def context_of(document: StudyDocument, place: Place, language: str) -> dict[str
             "dir": "rtl" if get_language_info(language.split("-", maxsplit=1)[0])["bidi"] else "ltr",
             "title": in_language(document.title, language),
         },
-    } | _own(document, step, place.page, language)
+    } | _own(document, step, place.page, language, slug)
 
 
 def write_preview(document: StudyDocument, folder: Path) -> list[Path]:
@@ -98,9 +103,14 @@ def _copy_static(folder: Path) -> str:
     return str(settings.STATIC_URL)
 
 
-def _page_count(step: AnyStep) -> int:
+def _page_count(document: StudyDocument, step: AnyStep) -> int:
     if isinstance(step, QuestionnaireStep):
         return len(step.pages)
+    if isinstance(step, TrainingStep):
+        return len(step.slides) + bool(step.quiz)
+    if isinstance(step, ComparisonsStep):
+        count: int = import_string(CARDS_COUNT)(document, step)
+        return count
     # the choice of a type, then the questions of a turn, then every block of questions about the whole
     return 2 + len(step.after) if isinstance(step, ConversationsStep) else 1
 
@@ -108,10 +118,11 @@ def _page_count(step: AnyStep) -> int:
 def _layout(step: AnyStep, page: int) -> str:
     if isinstance(step, ConversationsStep):
         return "conversations" if page == 0 else "questions"
-    return "questions" if isinstance(step, QuestionnaireStep | ComparisonsStep) else "text"
+    is_quiz = isinstance(step, TrainingStep) and page >= len(step.slides)
+    return "questions" if is_quiz or isinstance(step, QuestionnaireStep) else "text"
 
 
-def _own(document: StudyDocument, step: AnyStep, page: int, language: str) -> dict[str, Any]:
+def _own(document: StudyDocument, step: AnyStep, page: int, language: str, slug: str) -> dict[str, Any]:
     if isinstance(step, ConsentStep):
         consent = next(consent for consent in document.consent if consent.version == step.name)
         statements = [in_language(statement.text, language) for statement in consent.statements]
@@ -119,15 +130,26 @@ def _own(document: StudyDocument, step: AnyStep, page: int, language: str) -> di
     if isinstance(step, DebriefStep):
         return {"text": in_language(step.text, language)}
     if isinstance(step, TrainingStep):
-        return {"text": "\n\n".join(in_language(slide.text, language) for slide in step.slides)}
+        return _training(document, step, page, language)
     if isinstance(step, ComparisonsStep):
-        protocol = document.protocols[step.protocol[0]]
-        return _questions(document, protocol.asked(), language, intro=in_language(protocol.instruction, language))
+        card: dict[str, Any] = import_string(CARDS)(document, step, page, language, slug)
+        return card
     if isinstance(step, QuestionnaireStep):
         shown = step.pages[page]
         own = {"heading": in_language(shown.title or step.title or document.title, language)}
         return own | _questions(document, shown.questions, language, intro=in_language(shown.intro, language))
     return _conversations(document, step, page, language)
+
+
+def _training(document: StudyDocument, step: TrainingStep, page: int, language: str) -> dict[str, Any]:
+    if page < len(step.slides):
+        slide = step.slides[page]
+        title = in_language(slide.title or step.title or document.title, language)
+        return {"heading": title, "text": in_language(slide.text, language)}
+    # staff see what is right; people do not
+    right = [f"- {one.question}: {' / '.join(str(value) for value in one.correct)}" for one in step.quiz]
+    intro = "\n".join([gettext("Right answers:"), "", *right])
+    return _questions(document, tuple(one.question for one in step.quiz), language, intro=intro)
 
 
 def _conversations(document: StudyDocument, step: ConversationsStep, page: int, language: str) -> dict[str, Any]:

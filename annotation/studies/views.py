@@ -29,7 +29,7 @@ def preview_page(request: HttpRequest, slug: str, step: str, page: int) -> HttpR
     document = _draft(request, slug)
     language = request.GET.get("lang") or document.languages[0]
     with translation.override(language if language in document.languages else document.languages[0]):
-        context = context_of(document, Place(step, page), language) | {"slug": slug}
+        context = context_of(document, Place(step, page), language, slug=slug) | {"slug": slug}
         return render(request, context["template"], context)
 
 

@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.studies import services
-from annotation.studies.loading import checked, preset_names, read_source
+from annotation.studies.loading import checked, preset_names, read_source, written
 from annotation.studies.preview import Place, places, write_preview
 from tests.annotation.studies.documents import document
+from tests.factories import cards, studies
 
 BILINGUAL: dict[str, Any] = document(
     languages=["en", "ar"], title={"en": "A study", "ar": "دراسة"}, consent=document()["consent"]
@@ -104,3 +106,30 @@ def test_preview_is_for_staff_who_may_see_studies(study: str) -> None:
     assert person.get(address).status_code == 302
     assert helper.get(address).status_code == 404
     assert visitor.post(address).status_code == 405
+
+
+@pytest.mark.django_db
+def test_a_card_shows_an_item_of_the_set_where_there_is_one_and_a_made_up_one_else(staff: Client) -> None:
+    made = studies.study(cards.document(protocol={"before": ["goal"], "per_candidate": ["score"]}))
+    made.draft = written(cards.document(protocol={"before": ["goal"], "per_candidate": ["score"]}))
+    made.save()
+    address = "/studies/preview/pairs/cards/2/"
+    assert "Here stands one of the things that are judged." in staff.get(address).content.decode()
+    cards.item(made)
+    page = BeautifulSoup(staff.get(address).content, "html.parser")
+    assert [one.get_text(strip=True) for one in page.select(".answer-html")] == ["First words 0.", "Other words 0."]
+    assert [one["data-question"] for one in page.select("[data-question]")] == ["A-score", "B-score", "why"]
+    assert "secret-model" not in str(page)
+    before = BeautifulSoup(staff.get("/studies/preview/pairs/cards/1/").content, "html.parser")
+    assert [one["data-question"] for one in before.select("[data-question]")] == ["goal"]
+
+
+@pytest.mark.django_db
+def test_training_is_shown_slide_by_slide_and_its_quiz_with_what_is_right(staff: Client) -> None:
+    document = cards.document()
+    quiz = [{"question": "goal", "correct": ["Truth"]}]
+    document["steps"].insert(0, {"training": "course", "slides": [{"title": "One", "text": "Read."}], "quiz": quiz})
+    services.create_study(slug="pairs", draft=written(document), actor="ada", now=timezone.now())
+    pages = [BeautifulSoup(staff.get(f"/studies/preview/pairs/course/{n}/").content, "html.parser") for n in (0, 1)]
+    assert pages[0].h1.get_text(strip=True) == "One"
+    assert [one.get_text(strip=True) for one in pages[1].select(".prose li")] == ["goal: Truth"]
