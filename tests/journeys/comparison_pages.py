@@ -61,6 +61,22 @@ QUESTIONS: dict[str, dict[str, Any]] = {
 TITLES = {"order": "Put the answers in order", "better": "Which is better?", "tied": "Why are they equal?"}
 
 
+# what the server refuses, in fields of its own and in fields that stand in rows
+REFUSED = {
+    "order-A": ["1"],
+    "order-B": ["2"],
+    "ends-best": ["A"],
+    "grid-true-A": ["9"],
+    "marked-1-quote": ["smell roses"],
+    "marked-2-quote": ["flowers"],
+    "summary-0": ["1"],
+    "summary-1": ["1"],
+    "points-A": ["100"],
+    "points-B": ["ten"],
+    "words": ["it is clearer"],
+}
+
+
 def subject_of(kind: str) -> Subject:
     return {"graded_preference": PAIR, "edit": ONE}.get(kind, FOUR)
 
@@ -87,7 +103,8 @@ def document(language: str = "en") -> StudyDocument:
 
 
 def write_pages(folder: Path, language: str = "en") -> None:
-    """The preview with its styles and scripts, and `all.html` with everything about four candidates."""
+    """The preview with its styles and scripts; `all.html` with everything about four candidates; `refused.html`, which
+    is the same after mistakes."""
     study = document(language)
     write_preview(study, folder)
     asked = [
@@ -95,7 +112,11 @@ def write_pages(folder: Path, language: str = "en") -> None:
         for name, question in study.questions.items()
     ]
     with translation.override(language):
-        form = QuestionForm(asked, {}, seed="1", language=language)
-        context = context_of(study, places(study)[0], language)
-        html = render_to_string(context["template"], context | {"file_of": True, "widgets": form.widgets()})
-    (folder / "all.html").write_text(html.replace(f'"{settings.STATIC_URL}', '"static/'), encoding="utf-8")
+        context = context_of(study, places(study)[0], language) | {"file_of": True}
+        for name, fields in {"all": {}, "refused": REFUSED}.items():
+            form = QuestionForm(asked, fields, seed="1", language=language)
+            if fields:
+                form.is_valid()
+            html = render_to_string(context["template"], context | {"widgets": form.widgets()})
+            page = html.replace(f'"{settings.STATIC_URL}', '"static/')
+            (folder / f"{name}.html").write_text(page, encoding="utf-8")

@@ -268,3 +268,24 @@ def test_edited_text_goes_back_to_the_original(form: Page) -> None:
     form.get_by_role("button", name="Put the original text back").click()
     assert text.input_value() == original
     expect(text).to_be_focused()
+
+
+def test_mistakes_stand_beside_what_they_are_about_and_axe_finds_nothing(form: Page, phone: Any) -> None:
+    form.set_viewport_size(phone)
+    form.goto("/refused.html")
+    expect(form.locator("pv-ranking")).to_have_class("ranking is-scripted")
+    expect(form.locator("#order-C")).to_contain_text("This one has no place yet.")
+    assert [text.strip() for text in form.locator("[data-row].has-error .field-error").all_text_contents()] == [
+        "Choose one here, too.",
+        "This one has no place yet.",
+        "This one has no place yet.",
+        "This is not one of the choices.",
+        "Write a whole number from 0 to 100.",
+        "These words do not stand in the text.",
+        "Place 1 is taken already.",
+    ]
+    form.locator("#marked-1-quote").fill("flowers")
+    form.locator("#marked-1-quote").blur()
+    expect(form.locator("#question-marked q").first).to_have_text("flowers")
+    assert Axe().run(form).response["violations"] == []
+    assert form.evaluate("document.documentElement.scrollWidth") == phone["width"]

@@ -49,6 +49,10 @@ class Spans extends HTMLElement {
       mark.addEventListener("click", () => this.mark(mark));
     }
     for (const [slot, text] of this.texts) text.addEventListener("keydown", (event) => this.key(event, slot));
+    this.rows.addEventListener("change", (event) => {
+      this.dress(event.target.closest("[data-row]"));
+      this.draw();
+    });
     this.append(made("p", "help", this.dataset.keys), this.status);
     this.classList.add("is-scripted");
   }
@@ -87,7 +91,8 @@ class Spans extends HTMLElement {
       event.stopPropagation();
     } else if (event.key.startsWith("Arrow")) {
       event.preventDefault();
-      this.step(slot, ["ArrowRight", "ArrowDown"].includes(event.key) ? 1 : -1, event.shiftKey);
+      const onward = getComputedStyle(event.currentTarget).direction === "rtl" ? "ArrowLeft" : "ArrowRight";
+      this.step(slot, [onward, "ArrowDown"].includes(event.key) ? 1 : -1, event.shiftKey);
     }
   }
 
@@ -141,8 +146,6 @@ class Spans extends HTMLElement {
       if (control) control.value = values[name];
     }
     this.selected = null;
-    this.dress(row);
-    this.draw();
     say(this.status, filledIn(this.dataset.saidMarked, { quote: shortened(quote), label: label.trim() }));
     changed(this.part(row, "quote"));
   }
@@ -192,12 +195,10 @@ class Spans extends HTMLElement {
 
   remove(row, quote) {
     for (const control of row.querySelectorAll("[name]")) control.value = "";
+    changed(this.part(row, "quote"));
     const next = this.filled().at(-1)?.querySelector(".span-line button") ?? this.texts.values().next().value;
-    this.dress(row);
-    this.draw();
     next.focus();
     say(this.status, filledIn(this.dataset.saidRemoved, { quote: shortened(quote) }));
-    changed(this.part(row, "quote"));
   }
 
   // the texts with what is marked in them
