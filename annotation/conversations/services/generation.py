@@ -12,7 +12,8 @@ from annotation.conversations.live import Kind, TurnEvent, TurnLog, turn_log
 from annotation.conversations.models import Turn
 from annotation.conversations.pump import Pump
 from annotation.conversations.services.settling import Outcome, settle_failure, settle_success
-from annotation.items.models import Generation
+from annotation.items.asking import decided_request, is_together, judged_end
+from annotation.items.models import Candidate, Generation
 from annotation.items.services.generations import claim_generation, renew_lease
 from annotation.studies.document.models import ModelRules
 from annotation.studies.queries import document_of
@@ -22,21 +23,14 @@ from models_serving.contracts import (
     Chunk,
     Endpoint,
     Failed,
-    FailureKind,
     Finished,
-    FinishReason,
     GenerationRequest,
-    Message,
-    Sampling,
-    TimeLimits,
-    Timings,
 )
 
 LEASE = timedelta(seconds=15)
 RENEW_EVERY = 4.0
 # at most 25 events a second and candidate, however fast the model is
 SAY_EVERY = 0.04
-WHOLE: set[FinishReason] = {"stop", "length"}
 SAID: dict[str, Kind] = {"final": "done", "again": "reset", "replaced": "replaced"}
 
 log = structlog.get_logger(__name__)
@@ -69,6 +63,9 @@ class _Job:
         self.log: TurnLog = turn_log()
         slots = turn.assignment.presentation.slots()
         self.slot = next(slot for slot, pk in slots.items() if pk == str(generation.candidate_id))
+        self.slots = {pk: slot for slot, pk in slots.items()}
+        # what one call writes for all slots is shown when it has been taken apart
+        self.together = is_together(generation.candidate)
         self.unsaid: list[str] = []
         self.said_at = self.renewed_at = monotonic()
 
@@ -99,7 +96,7 @@ class _Job:
         with Pump(lambda: stream_sync(endpoint, request)) as pump:
             while True:
                 event = pump.next(self._patience())
-                if isinstance(event, Chunk):
+                if isinstance(event, Chunk) and not self.together:
                     self.unsaid.append(event.text)
                 if isinstance(event, Finished | Failed):
                     self._say_rest()
@@ -134,8 +131,7 @@ class _Job:
 
     # -- settling ----------------------------------------------------------------------------------------------------
     def _settle(self, end: Finished | Failed) -> list[TurnEvent]:
-        if isinstance(end, Finished) and end.finish_reason not in WHOLE:
-            end = _cut_off(end)
+        end = judged_end(end, self.generation.candidate)
         if isinstance(end, Finished):
             outcome = settle_success(generation=self.generation, finished=end, now=self.clock())
         else:
@@ -146,32 +142,14 @@ class _Job:
         """What the log says of it: after the commit, so that nobody hears of what is not stored."""
         own = SAID.get(outcome.candidate)
         events = [self._event(own)] if own else []
+        if own == "done" and self.together:
+            events = self._all_at_once()
         return [*events, TurnEvent("ready", self.clock().timestamp())] if outcome.turn_is_ready else events
 
-
-def decided_request(generation: Generation, endpoint: Endpoint, rules: ModelRules, model: str) -> GenerationRequest:
-    """What was decided when the candidate was drawn, as a request. The seed is the platform's own wish: it is left out
-    where the endpoint does not know seeds; what the study's document asks for never is."""
-    decided = generation.candidate.request
-    sampling = dict(decided["sampling"]) | {"stop": tuple(decided["sampling"].get("stop", ()))}
-    if endpoint.supported is None or "seed" in endpoint.supported:
-        sampling["seed"] = decided["seed"]
-    return GenerationRequest(
-        model=model,
-        messages=tuple(Message(message["role"], message["content"]) for message in decided["messages"]),
-        sampling=Sampling(**sampling),
-        limits=TimeLimits(
-            first_token=rules.deadline,
-            between_tokens=rules.deadline,
-            total=rules.deadline,
-            max_chars=rules.max_chars,
-        ),
-        request_id=str(generation.pk),
-    )
-
-
-def _cut_off(end: Finished) -> Failed:
-    """The server itself gave up: as much a failure as a broken connection."""
-    kind: FailureKind = "timeout" if end.finish_reason == "deadline" else "broken"
-    timings = Timings(end.timings.first_token, end.timings.finished)
-    return Failed(kind, f"the server ended the answer: {end.finish_reason}", end.text, timings, end.sent)
+    def _all_at_once(self) -> list[TurnEvent]:
+        """Every slot's text and its end, as stored."""
+        at, attempt = self.clock().timestamp(), self.generation.attempt
+        written = Candidate.objects.filter(item=self.turn.item_id).order_by("position")
+        texts = [(self.slots[str(one.pk)], one.text) for one in written]
+        said = [TurnEvent("token", at, slot, attempt, text) for slot, text in texts]
+        return [*said, *(TurnEvent("done", at, slot, attempt) for slot, _ in texts)]

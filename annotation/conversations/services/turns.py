@@ -200,7 +200,7 @@ def _open_turn(
         details=spoken.details,
         started_at=now,
     )
-    enqueue([candidate.pk for candidate in candidates])
+    enqueue([candidate.pk for candidate in candidates if candidate.due_at is not None])
     return turn
 
 

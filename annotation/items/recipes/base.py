@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from annotation.common.errors import DomainError
+from annotation.studies.document.recipes import Principle
 
 
 class NothingToDrawError(DomainError):
@@ -19,21 +20,38 @@ class NothingToDrawError(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """A pool entry that got a place, the probability of that, and what it was drawn from."""
+    """A pool entry that got a place, the probability of that, and what it was drawn from. `instruction` is added to
+    the study's system message; `principle` is its name where it is one."""
 
     entry: str
     probability: float
     pool: tuple[str, ...]
+    instruction: str = ""
+    principle: str = ""
 
 
 class Recipe(Protocol):
-    """How the candidates of an item are made."""
+    """How the candidates of an item are made. `together`: one call writes them all."""
 
     name: ClassVar[str]
+    together: ClassVar[bool]
 
-    def draw(self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random) -> list[Pick]:
-        """`k` picks. `chosen` is the entry of the answer that the talk goes on from, empty at its opening.
-        Raises `NothingToDrawError` where fewer than `k` can be had."""
+    def draw(
+        self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random, principles: Sequence[Principle] = ()
+    ) -> list[Pick]:
+        """`k` picks. `chosen` is the entry that has to answer: of a talk the one whose answer it goes on from (empty at
+        its opening), of a set the one that its recipe names (empty: any). Raises `NothingToDrawError` where fewer than
+        `k` can be had."""
+
+
+def one_entry(*, pool: Sequence[str], chosen: str, rng: random.Random) -> Pick:
+    """The entry that has to answer, else any, each equally likely."""
+    if chosen and chosen not in pool:
+        raise NothingToDrawError(f"{chosen} cannot answer at the moment. Please try again later.")
+    left = (chosen,) if chosen else tuple(pool)
+    if not left:
+        raise NothingToDrawError("No model can answer at the moment. Please try again in a few minutes.")
+    return Pick(rng.choice(left), 1 / len(left), left)
 
 
 def replacement(*, pool: Sequence[str], used: set[str], rng: random.Random) -> Pick | None:

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from annotation.items.recipes.base import NothingToDrawError, Pick
+from annotation.studies.document.recipes import Principle
 
 
 class DistinctModels:
     name: ClassVar[str] = "distinct_models"
+    together: ClassVar[bool] = False
 
-    def draw(self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random) -> list[Pick]:
+    def draw(
+        self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random, principles: Sequence[Principle] = ()
+    ) -> list[Pick]:
         if len(pool) < k:
             raise NothingToDrawError("Not enough models can answer at the moment. Please try again in a few minutes.")
         names = rng.sample(list(pool), k)

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from annotation.items.recipes.base import NothingToDrawError, Pick
+from annotation.studies.document.recipes import Principle
 
 
 class SameModel:
     name: ClassVar[str] = "same_model"
+    together: ClassVar[bool] = False
 
-    def draw(self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random) -> list[Pick]:
+    def draw(
+        self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random, principles: Sequence[Principle] = ()
+    ) -> list[Pick]:
         if chosen not in pool:
             raise NothingToDrawError("The model of this talk cannot answer at the moment. Please try again later.")
         return [Pick(chosen, 1.0, (chosen,)) for _ in range(k)]

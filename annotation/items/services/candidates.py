@@ -3,17 +3,20 @@
 import random
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from annotation.common.seeds import derive_seed
+from annotation.items.asking import is_together
 from annotation.items.models import Candidate, Draw, Item
 from annotation.items.queries import entries_used, servable
 from annotation.items.recipes import RECIPES, Pick, replacement
 from annotation.studies.document.models import ModelRules
-from annotation.studies.document.recipes import CandidateRecipe
+from annotation.studies.document.recipes import CandidateRecipe, SetRecipe
 
 Messages = Sequence[dict[str, str]]
+MOST_TOKENS = 32_768
 
 
 def add_live_item(*, author_id: uuid.UUID, context: dict[str, Any], now: datetime) -> Item:
@@ -22,18 +25,34 @@ def add_live_item(*, author_id: uuid.UUID, context: dict[str, Any], now: datetim
 
 
 def add_candidates(
-    *, item: Item, rules: ModelRules, recipe: CandidateRecipe, chosen: str, messages: Messages, seed: int, now: datetime
+    *,
+    item: Item,
+    rules: ModelRules,
+    recipe: CandidateRecipe | SetRecipe,
+    chosen: str,
+    messages: Messages,
+    seed: int,
+    now: datetime,
 ) -> list[Candidate]:
     """Draw who answers and add one queued candidate a place, with its draw, its exact messages, sampling and seed.
+    Where one call writes them all, the first has the job and is due; the others wait for its text.
 
     Raises `NothingToDrawError` where the pool cannot fill every place: never fewer candidates than were asked for."""
     usable, excluded = servable(rules)
     draw_seed = derive_seed(seed, "draw")
-    picks = RECIPES[recipe.recipe].draw(k=recipe.k, pool=list(usable), chosen=chosen, rng=random.Random(draw_seed))
+    made_by = RECIPES[recipe.recipe]
+    principles = recipe.principles if isinstance(recipe, SetRecipe) else ()
+    picks = made_by.draw(
+        k=recipe.k, pool=list(usable), chosen=chosen, rng=random.Random(draw_seed), principles=principles
+    )
     candidates = []
     for position, pick in enumerate(picks):
-        candidate = Candidate(item=item, position=position, recipe=recipe.recipe, due_at=now)
+        candidate = Candidate(item=item, position=position, recipe=recipe.recipe)
+        candidate.due_at = None if made_by.together and position else now
+        candidate.provenance = {"principle": pick.principle} if pick.principle else {}
         _take(candidate, pick, rules, messages, derive_seed(seed, "sample", position))
+        if made_by.together:
+            _ask_for_all(candidate, recipe.k)
         candidate.served_model = usable[pick.entry]
         candidate.save()
         _note_draw(candidate, pick, exclusions=excluded, seed=draw_seed, reason="first", now=now)
@@ -42,23 +61,44 @@ def add_candidates(
 
 
 def replace_candidate(*, candidate: Candidate, rules: ModelRules, now: datetime) -> bool:
-    """Give a failed candidate's place to an entry not yet used in its item and queue it again. `False`: none is left,
-    nothing was changed. The caller holds the item's lock, so that two places never get the same entry."""
+    """Give a failed candidate's place to an entry not yet used in its item and queue it again; where one call writes
+    them all, all places of the item. `False`: none is left, nothing was changed. The caller holds the item's lock, so
+    that two places never get the same entry."""
     usable, excluded = servable(rules)
     used = entries_used(candidate.item)
     seed = derive_seed(candidate.pk, "replacement", candidate.draws.count())
     pick = replacement(pool=list(usable), used=used, rng=random.Random(seed))
     if pick is None:
         return False
-    system = {message["role"] for message in candidate.request["messages"][:1]} == {"system"}
-    history = candidate.request["messages"][1 if system else 0 :]
-    _take(candidate, pick, rules, history, derive_seed(seed, "sample"))
-    candidate.served_model = usable[pick.entry]
-    candidate.state, candidate.due_at = Candidate.State.QUEUED, now
-    candidate.save()
+    pick = replace(pick, instruction=candidate.request.get("instruction", ""))
+    history = history_of(candidate.item)
     taken = {name: "already used in this item" for name in used if name in usable}
-    _note_draw(candidate, pick, exclusions=excluded | taken, seed=seed, reason="replacement", now=now)
+    for one in written_together(candidate):
+        answers = one.request.get("answers", 1)
+        _take(one, pick, rules, history, derive_seed(seed, "sample"))
+        if answers > 1:
+            _ask_for_all(one, answers)
+        one.served_model = usable[pick.entry]
+        if one.pk == candidate.pk:
+            one.state, one.due_at = Candidate.State.QUEUED, now
+        one.save()
+        _note_draw(one, pick, exclusions=excluded | taken, seed=seed, reason="replacement", now=now)
     return True
+
+
+def history_of(item: Item) -> list[dict[str, str]]:
+    """What is said before the candidates answer, a system message of the item's own first."""
+    own = item.context.get("system_message", "")
+    said = [{"role": "system", "content": own}] if own else []
+    return [*said, *item.context.get("messages", [])]
+
+
+def written_together(candidate: Candidate) -> list[Candidate]:
+    """The candidate and whoever is written by the same call, in order."""
+    if not is_together(candidate):
+        return [candidate]
+    others = candidate.item.candidates.exclude(pk=candidate.pk)
+    return sorted([candidate, *others], key=lambda one: one.position)
 
 
 def requeue_candidate(*, candidate: Candidate, due_at: datetime) -> None:
@@ -69,13 +109,29 @@ def requeue_candidate(*, candidate: Candidate, due_at: datetime) -> None:
 
 def _take(candidate: Candidate, pick: Pick, rules: ModelRules, history: Messages, seed: int) -> None:
     entry = rules.entry(pick.entry)
-    system = rules.system_message_of(entry)
+    # what an item says itself stands in the place of the study's system message
+    own = [message["content"] for message in history if message["role"] == "system"]
+    said = own or [rules.system_message_of(entry)]
+    system = "\n\n".join(part for part in (*said, pick.instruction) if part)
     candidate.pool_entry = entry.name
     candidate.request = {
-        "messages": [*([{"role": "system", "content": system}] if system else []), *history],
+        "messages": [
+            *([{"role": "system", "content": system}] if system else []),
+            *(message for message in history if message["role"] != "system"),
+        ],
         "sampling": rules.sampling_of(entry).model_dump(mode="json", exclude_none=True),
         "seed": seed,
     }
+    if pick.instruction:
+        candidate.request["instruction"] = pick.instruction
+
+
+def _ask_for_all(candidate: Candidate, answers: int) -> None:
+    """One call that writes several answers has room for as many."""
+    sampling = candidate.request["sampling"]
+    if "max_tokens" in sampling:
+        sampling["max_tokens"] = min(sampling["max_tokens"] * answers, MOST_TOKENS)
+    candidate.request["answers"] = answers
 
 
 def _note_draw(

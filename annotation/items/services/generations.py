@@ -7,7 +7,9 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Max
 
+from annotation.items.asking import texts_in
 from annotation.items.models import Candidate, Generation, Item
+from annotation.items.services.candidates import written_together
 from models_serving.catalog.models import ModelRevision
 from models_serving.contracts import Failed, Finished
 
@@ -18,7 +20,8 @@ def claim_generation(*, candidate_id: uuid.UUID, lease_until: datetime, now: dat
     """Take a queued candidate (*queued → running*) and open its next attempt. `None`: somebody else has it, or it needs
     no work; so a message that arrives twice does nothing the second time."""
     with transaction.atomic():
-        queued = Candidate.objects.filter(pk=candidate_id, state=Candidate.State.QUEUED)
+        # one without a due time is written by another candidate's job
+        queued = Candidate.objects.filter(pk=candidate_id, state=Candidate.State.QUEUED, due_at__isnull=False)
         if queued.update(state=Candidate.State.RUNNING) != 1:
             return None
         candidate = Candidate.objects.select_related("served_model", "item").get(pk=candidate_id)
@@ -41,7 +44,12 @@ def renew_lease(*, generation: Generation, lease_until: datetime) -> bool:
 def finish_generation(
     *, generation: Generation, finished: Finished, revision: ModelRevision | None, now: datetime
 ) -> bool:
-    """Store an answer and make its candidate final. `False`: the attempt had been taken over, nothing was stored."""
+    """Store an answer and make its candidate final, or all candidates that the call was to write. `False`: the attempt
+    had been taken over, nothing was stored."""
+    candidate = generation.candidate
+    texts = texts_in(finished.text, candidate)
+    if texts is None:
+        raise ValueError(f"attempt {generation.pk} did not write what was asked for")
     with transaction.atomic():
         kept = Generation.objects.filter(pk=generation.pk, state=RUNNING).update(
             state=Generation.State.DONE,
@@ -58,9 +66,10 @@ def finish_generation(
             ended_at=now,
         )
         if kept == 1:
-            Candidate.objects.filter(pk=generation.candidate_id).update(
-                state=Candidate.State.FINAL, content={"text": finished.text}, generation=generation.pk, due_at=None
-            )
+            for one, text in zip(written_together(candidate), texts, strict=True):
+                Candidate.objects.filter(pk=one.pk).update(
+                    state=Candidate.State.FINAL, content={"text": text}, generation=generation.pk, due_at=None
+                )
         return kept == 1
 
 

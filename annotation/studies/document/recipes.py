@@ -42,6 +42,8 @@ class SetRecipe(Strict):
     def _principles_fit(self) -> "SetRecipe":
         if (self.recipe == "with_principles") != bool(self.principles):
             raise MistakeError("principles", "are given exactly where the recipe is with_principles")
+        if self.principles and len({principle.name for principle in self.principles}) < self.k:
+            raise MistakeError("principles", f"{self.k} different ones are needed, one a candidate")
         return self
 
 

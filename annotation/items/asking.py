@@ -1,0 +1,69 @@
+"""From what was decided about a candidate to a request, and from the end of a stream to what counts. Pure."""
+
+from annotation.items.models import Candidate, Generation
+from annotation.items.recipes import RECIPES
+from annotation.items.recipes.diverse_set import answers_in
+from annotation.studies.document.models import ModelRules
+from models_serving.contracts import (
+    Endpoint,
+    Failed,
+    FailureKind,
+    Finished,
+    FinishReason,
+    GenerationRequest,
+    Message,
+    Sampling,
+    TimeLimits,
+    Timings,
+)
+
+WHOLE: set[FinishReason] = {"stop", "length"}
+
+
+def decided_request(generation: Generation, endpoint: Endpoint, rules: ModelRules, model: str) -> GenerationRequest:
+    """What was decided when the candidate was drawn, as a request. The seed is the platform's own wish: it is left out
+    where the endpoint does not know seeds; what the study's document asks for never is."""
+    decided = generation.candidate.request
+    sampling = dict(decided["sampling"]) | {"stop": tuple(decided["sampling"].get("stop", ()))}
+    if endpoint.supported is None or "seed" in endpoint.supported:
+        sampling["seed"] = decided["seed"]
+    return GenerationRequest(
+        model=model,
+        messages=tuple(Message(message["role"], message["content"]) for message in decided["messages"]),
+        sampling=Sampling(**sampling),
+        limits=TimeLimits(
+            first_token=rules.deadline,
+            between_tokens=rules.deadline,
+            total=rules.deadline,
+            max_chars=rules.max_chars * decided.get("answers", 1),
+        ),
+        request_id=str(generation.pk),
+    )
+
+
+def judged_end(end: Finished | Failed, candidate: Candidate) -> Finished | Failed:
+    """The end of a stream, as a failure where the server itself gave up, or where one call was to write several answers
+    and its text is not that."""
+    if isinstance(end, Failed):
+        return end
+    if end.finish_reason not in WHOLE:
+        kind: FailureKind = "timeout" if end.finish_reason == "deadline" else "broken"
+        return _failed(end, kind, f"the server ended the answer: {end.finish_reason}")
+    if texts_in(end.text, candidate) is None:
+        return _failed(end, "broken", f"the text is not the {candidate.request['answers']} answers that were asked for")
+    return end
+
+
+def texts_in(text: str, candidate: Candidate) -> list[str] | None:
+    """The text of each candidate that a call writes; `None` where the call did not write what was asked for."""
+    return answers_in(text, candidate.request["answers"]) if is_together(candidate) else [text]
+
+
+def is_together(candidate: Candidate) -> bool:
+    """Whether one call writes all candidates of the item."""
+    return candidate.recipe in RECIPES and RECIPES[candidate.recipe].together
+
+
+def _failed(end: Finished, kind: FailureKind, error: str) -> Failed:
+    timings = Timings(end.timings.first_token, end.timings.finished)
+    return Failed(kind, error, end.text, timings, end.sent)
