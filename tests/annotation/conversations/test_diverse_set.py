@@ -20,8 +20,6 @@ pytestmark = pytest.mark.django_db
 WORDS = ["Save it.", "Spend it.", "Give it away.", "Ask a friend."]
 FOUR = {"candidates": {"recipe": "diverse_set", "k": 4}, "protocol": "rate"}
 DIVERSE: dict[str, Any] = {"opening": FOUR | {"reveal": "free"}, "step": {"turns": FOUR | {"min": 1, "max": 4}}}
-    "step": {"turns": {"candidates": {"recipe": "diverse_set", "k": 4}, "protocol": "rate", "min": 1, "max": 4}}
-}
 
 
 def marked(words: list[str]) -> str:
