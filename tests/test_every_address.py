@@ -94,6 +94,7 @@ ADDRESSES: dict[str, Statuses] = {
     f"{T}after/<uuid:block>/": LED,
     J: LED,
     **{f"{J}{name}/": LED for name in ("begin", "finish")},
+    f"{J}ahead/": SENT_ONLY,
     PLACE: LED,
     **{f"{PLACE}{name}/": LED for name in ("before", "skip", "change")},
     f"{PLACE}heartbeat/": SENT_ONLY,

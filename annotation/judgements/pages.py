@@ -170,6 +170,12 @@ def must_play(here: Here, place: Assignment) -> list[str]:
     return played_names(all_parts(context_of(place.item.context, "context", media), shown))
 
 
+def pictures(place: Assignment) -> list[str]:
+    """The addresses of the pictures of a place."""
+    media = media_of(place.item, place.item.candidates.all(), place.participation_id)
+    return [one.address for one in media.values() if one.type.startswith("image/")]
+
+
 def judge_draft(here: Here, place: Assignment) -> str:
     return f"{here.step.name}/judge/{place.pk}"
 

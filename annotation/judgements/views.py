@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -14,13 +14,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation.assignments.models import Assignment
-from annotation.assignments.services import heartbeat, skip_place
+from annotation.assignments.services import heartbeat, lease_ahead, skip_place
 from annotation.common.errors import ConflictError, DomainError
 from annotation.common.views import error_page
 from annotation.judgements.access import ElsewhereError, Here, here, own_place
 from annotation.judgements.asking import JudgementForm, waits_for_before
 from annotation.judgements.forms import card_timings, judged_fields, read_card_shown, unplayed
-from annotation.judgements.pages import before_draft, before_page, card_page, head, judge_draft, must_play
+from annotation.judgements.pages import before_draft, before_page, card_page, head, judge_draft, must_play, pictures
 from annotation.judgements.queries import held_place
 from annotation.judgements.rules import may_change
 from annotation.judgements.services import (
@@ -138,6 +138,14 @@ def beat(request: HttpRequest, at: Here, place: UUID) -> HttpResponse:
     own_place(at, place)
     kept = heartbeat(participation=at.participation, step=at.step, now=timezone.now())
     return HttpResponse(status=204 if kept else 410)
+
+
+@require_POST
+@in_comparisons
+def ahead(request: HttpRequest, at: Here) -> HttpResponse:
+    """Take the place after this one already, so that the page can fetch its pictures while this one is judged."""
+    place = lease_ahead(participation=at.participation, step=at.step, now=timezone.now())
+    return JsonResponse({"pictures": pictures(place) if place is not None else []})
 
 
 @takes_forms

@@ -2,6 +2,7 @@
    pictures can be enlarged, and what has to be played to its end is watched. judge.js has the keys.
 
    <div id="judge-card" data-beat-url data-beat-s>   the place is renewed there so often while the page is visible
+   … data-ahead-url                                  tells the pictures of the next card, which are fetched meanwhile
    <input type="hidden" name="shown">                filled on submit: viewport, and per slot {cut, opened, seen}
    <a data-zoom>                                     opens its picture on the page; without script in a tab
    <audio|video data-played="A-0">, <input data-played-tick="A-0">   the tick is set when nearly all of it was played
@@ -30,6 +31,7 @@ function begin() {
   watchBodies();
   watchMedia();
   keepPlace();
+  lookAhead();
   for (const label of document.querySelectorAll(".crop-choice")) label.hidden = false;
   for (const link of document.querySelectorAll("[data-for-s]")) {
     setTimeout(() => link.isConnected && link.remove(), Number(link.dataset.forS) * 1000);
@@ -42,13 +44,28 @@ function keepPlace() {
   clearInterval(beating);
   const { beatUrl, beatS } = card()?.dataset ?? {};
   if (!beatUrl) return;
-  beating = setInterval(() => {
-    const token = document.querySelector('input[name="csrfmiddlewaretoken"]')?.value;
-    if (document.hidden || !token) return;
-    const body = new URLSearchParams({ csrfmiddlewaretoken: token });
-    // a beat that is lost is made up for by the next one; form.js says so when answers cannot be sent
-    fetch(beatUrl, { method: "POST", body, headers: { "X-PV-Form": "1" }, credentials: "same-origin" }).catch(() => {});
-  }, Number(beatS) * 1000);
+  // a beat that is lost is made up for by the next one; form.js says so when answers cannot be sent
+  beating = setInterval(() => !document.hidden && post(beatUrl).catch(() => {}), Number(beatS) * 1000);
+}
+
+function post(url) {
+  const token = document.querySelector('input[name="csrfmiddlewaretoken"]')?.value ?? "";
+  const body = new URLSearchParams({ csrfmiddlewaretoken: token });
+  return fetch(url, { method: "POST", body, headers: { "X-PV-Form": "1" }, credentials: "same-origin" });
+}
+
+// the next card's pictures, once this one's are there
+async function lookAhead() {
+  const { aheadUrl } = card()?.dataset ?? {};
+  if (!aheadUrl) return;
+  await Promise.allSettled([...card().querySelectorAll("img")].map((picture) => picture.decode()));
+  try {
+    const response = await post(aheadUrl);
+    const { pictures } = response.ok ? await response.json() : { pictures: [] };
+    for (const address of pictures) new Image().src = address;
+  } catch {
+    // without a network the next card fetches them itself
+  }
 }
 
 // -- what was seen ----------------------------------------------------------------------------------------------------

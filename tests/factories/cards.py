@@ -1,6 +1,7 @@
 """Comparisons for tests: a study with a step of cards, items with their candidates, and people who hold a place."""
 
 import copy
+import hashlib
 import itertools
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.utils import timezone
 
 from annotation.assignments.models import Assignment
 from annotation.assignments.services import open_places
-from annotation.items.models import Candidate, Item, ItemSet
+from annotation.items.models import Candidate, Item, ItemSet, MediaFile
 from annotation.judgements.services import Submission, next_place, submit_judgement
 from annotation.participation.models import Participation
 from annotation.studies.document.comparisons import ComparisonsStep
@@ -77,6 +78,22 @@ def item(made: Study, candidates: list[dict[str, Any]] | None = None, **context:
             provenance={"model": f"secret-model-{position}"},
         )
     return made_item
+
+
+def picture(made: Study, name: str, *, kind: str = "image", content_type: str = "image/png") -> MediaFile:
+    """A file of the set, as a row; there is nothing under its hash."""
+    things, _ = ItemSet.objects.get_or_create(study=made, name="things")
+    return MediaFile.objects.create(
+        item_set=things,
+        kind=kind,
+        name=name,
+        content_type=content_type,
+        sha256=hashlib.sha256(name.encode()).hexdigest(),
+        bytes=10,
+        width=40,
+        height=30,
+        created_at=timezone.now(),
+    )
 
 
 def step_of(made: Study) -> ComparisonsStep:

@@ -290,6 +290,38 @@ def test_a_beat_keeps_the_place_and_says_when_it_is_gone() -> None:
     assert client.post(url(person, f"{place.pk}/heartbeat/")).status_code == 410
 
 
+def test_the_next_cards_pictures_are_told_ahead_and_that_card_comes_next() -> None:
+    made = studies.study(cards.document(protocol={"arrangement": "grid"}))
+    files = [cards.picture(made, name) for name in ("red", "blue", "green", "grey")]
+    for pair in (files[:2], files[2:]):
+        cards.item(made, [{"image": {"media": str(file.pk), "alt": file.name}} for file in pair])
+    cards.open_all(made)
+    person = participations.participation(made)
+    client = begun(person)
+    first = cards.held(person)
+    assert soup(client.get(url(person))).select_one("#judge-card")["data-ahead-url"] == url(person, "ahead/")
+    told = client.post(url(person, "ahead/")).json()["pictures"]
+    page = soup(send(client, first))
+    assert sorted(told) == sorted(one["src"] for one in page.select(".answer img"))
+    assert {one["alt"] for one in page.select(".answer img")} in ({"red", "blue"}, {"green", "grey"})
+
+
+def test_what_must_be_played_to_its_end_is_asked_for() -> None:
+    made = studies.study(cards.document(protocol={"play_to_end": True}))
+    sound = cards.picture(made, "song", kind="audio", content_type="audio/wav")
+    cards.item(made, [{"audio": {"media": str(sound.pk)}}, cards.text("A text.")])
+    cards.open_all(made)
+    person = participations.participation(made)
+    client = begun(person)
+    place = cards.held(person)
+    refused = send(client, place, chosen="")
+    field = soup(refused).select_one("[data-played-tick]")["name"]
+    assert {link["href"] for link in soup(refused).select("[data-error-summary] a")} == {f"#{field}", "#answer-A"}
+    assert client.post(url(person, f"{place.pk}/"), {"key": cards.key(), "chosen": "A"}).status_code == 422
+    client.post(url(person, f"{place.pk}/"), {"key": cards.key(), "chosen": "A", field: "on"})
+    assert Judgement.objects.count() == 1
+
+
 def test_an_answer_that_comes_when_the_time_is_over_is_kept_if_the_place_is_free() -> None:
     person = cards.judge()
     client = begun(person)
