@@ -95,7 +95,6 @@ def _references(document: StudyDocument) -> Iterator[Problem]:
     everywhere = [*(asked for form in asked_in_steps(document) for asked in form)]
     everywhere += [asked for key, protocol in document.protocols.items() for asked in _asked_by(key, protocol)]
     everywhere += [(f"quotas.{number}.by", quota.by) for number, quota in enumerate(document.quotas)]
-    everywhere += [("export.release.quasi_identifiers", name) for name in document.export.release.quasi_identifiers]
     for path, name in dict.fromkeys(everywhere):
         if name not in document.questions:
             yield path, f"{name} is no question{among(document.questions)}"

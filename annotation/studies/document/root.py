@@ -82,20 +82,12 @@ class Payment(Strict):
     note: Text | None = None
 
 
-class Release(Strict):
-    """Release control of exports: small cells of these questions are looked at."""
-
-    k: int = Field(default=5, ge=1)
-    quasi_identifiers: tuple[str, ...] = ()
-
-
 class ExportDeclaration(Strict):
     """Which layouts go out, and when ('every day at 02:00')."""
 
     layouts: tuple[str, ...] = ()
     options: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Layout → option → value.")
     schedule: str = ""
-    release: Release = Release()
 
 
 class Retention(Strict):

@@ -247,8 +247,8 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ),
     (
         "export",
-        {"release": {"quasi_identifiers": ["age"]}},
-        "export.release.quasi_identifiers: age is no question; allowed are ideas, often, score, use",
+        {"release": {"k": 5}},
+        "export.release: is not a key here; allowed are layouts, options, schedule",
     ),
     ("retention", {"identity_days": "90 days"}, "retention.identity_days: 90 days is not a whole number"),
 ]
