@@ -3,9 +3,11 @@
 It says in which order open places are taken, by writing a number (`key`) into each when it is made: the smallest open
 key comes next. So leasing costs the same under every policy and at every size."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
+
+from django.db.models import QuerySet
 
 from annotation.assignments.models import Assignment
 from annotation.items.models import Item
@@ -19,19 +21,33 @@ FIRST = -1e9
 
 class Policy:
     """`candidates`: whether `keys` looks at the items' candidates. `follows_judgements`: whether it wants to be told of
-    each, by `follow`."""
+    each, by `follow`. `rekeys`: whether a job asks it for new keys when there are new judgements. `derives`: whether it
+    makes items of its own out of those of the set."""
 
     name: ClassVar[str]
     candidates: ClassVar[bool] = False
     follows_judgements: ClassVar[bool] = False
+    rekeys: ClassVar[bool] = False
+    derives: ClassVar[bool] = False
 
     def keys(self, step: ComparisonsStep, items: Callable[[], Iterator[Item]]) -> Keys:
         """The keys of one run over the set; `items` walks over all of it, in the order in which they will be asked
         for."""
         raise NotImplementedError
 
-    def follow(self, *, place: Assignment, step: ComparisonsStep, now: datetime) -> None:
-        """What the policy does after a judgement, in its transaction, the item being locked."""
+    def placed(self, items: QuerySet[Item], *, rehearsal: bool) -> QuerySet[Item]:
+        """Those of the set's items that get places."""
+        return items
+
+    def derive(self, items: Sequence[Item], now: datetime) -> None:
+        """Make the items that come out of these. The second time nothing happens."""
+
+    def follow(self, *, place: Assignment, step: ComparisonsStep, now: datetime) -> list[Item]:
+        """The new items that a judgement brings about; it runs in its transaction, the judged item being locked."""
+        return []
+
+    def rekey(self, *, places: QuerySet[Assignment], step: ComparisonsStep) -> None:
+        """Write new keys into open places. `places` are all of the step's, of people or of bots."""
 
 
 def models_of(item: Item) -> tuple[str, ...]:

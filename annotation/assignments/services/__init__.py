@@ -2,7 +2,12 @@
 
 from annotation.assignments.services.following import follow_judgement
 from annotation.assignments.services.leasing import lease_ahead, lease_next
-from annotation.assignments.services.opening import comparisons_steps, open_missing_places, open_next_wave
+from annotation.assignments.services.opening import (
+    comparisons_steps,
+    open_missing_places,
+    open_next_wave,
+    refresh_keys,
+)
 from annotation.assignments.services.places import open_places
 from annotation.assignments.services.returning import expire_overdue, give_back, heartbeat, skip_place, take_back
 from annotation.assignments.services.showing import (
@@ -28,6 +33,7 @@ __all__ = [
     "open_places",
     "present_candidates",
     "present_in_order",
+    "refresh_keys",
     "skip_assignment",
     "skip_place",
     "take_back",

@@ -7,6 +7,7 @@ from annotation.assignments.models import Assignment
 from annotation.assignments.outcomes import Answers, divided
 from annotation.assignments.policies import POLICIES
 from annotation.assignments.policies.base import FIRST
+from annotation.assignments.services.places import Plan, open_for
 from annotation.items.models import Candidate, Item
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.queries import document_of
@@ -25,7 +26,9 @@ def follow_judgement(*, place: Assignment, now: datetime) -> None:
     Item.objects.select_for_update(no_key=True).only("pk").get(pk=place.item_id)
     if step.disagreement is not None and place.reason == Reason.PLANNED:
         add_places_if_divided(place=place, step=step, now=now)
-    POLICIES[step.select].follow(place=place, step=step, now=now)
+    if made := POLICIES[step.select].follow(place=place, step=step, now=now):
+        keys = POLICIES[step.select].keys(step, lambda: iter(made))
+        open_for(Plan(place.version, step, (place.wave,), rehearsal=place.rehearsal), made, keys, now)
 
 
 def add_places_if_divided(*, place: Assignment, step: ComparisonsStep, now: datetime) -> int:

@@ -8,7 +8,8 @@ from django.db import transaction
 from django.db.models import Count, F, Max, Q, Sum
 
 from annotation.accounts.services import record_audit
-from annotation.assignments.models import StepPlaces
+from annotation.assignments.models import Assignment, StepPlaces
+from annotation.assignments.policies import POLICIES
 from annotation.assignments.services.places import open_places
 from annotation.common.errors import ConflictError
 from annotation.items.models import Item, SetJob
@@ -60,11 +61,28 @@ def _open(study: Study, step: ComparisonsStep, now: datetime) -> int:
     row = _row(study, step)
     # looked at before: what changes meanwhile is seen the next time
     seen = _seen(study.current, step, row)
-    if row.seen == seen and row.opened_at is not None and row.opened_at > now - LOOK_AGAIN:
-        return 0
-    made = open_places(version=study.current, step=step, now=now)
-    StepPlaces.objects.filter(pk=row.pk).update(seen=seen, opened_at=now)
+    made = 0
+    if row.seen.get("items") != seen or row.opened_at is None or row.opened_at <= now - LOOK_AGAIN:
+        made = open_places(version=study.current, step=step, now=now)
+        StepPlaces.objects.filter(pk=row.pk).update(seen=row.seen | {"items": seen}, opened_at=now)
+    refresh_keys(study=study, step=step)
     return made
+
+
+def refresh_keys(*, study: Study, step: ComparisonsStep) -> bool:
+    """Have a policy that learns from judgements order the open places anew, if there are new ones. Bots' places stay as
+    they are. Whether it did."""
+    policy = POLICIES[step.select]
+    if not policy.rekeys:
+        return False
+    row = _row(study, step)
+    places = Assignment.objects.filter(study=study, step=step.name, rehearsal=False)
+    judged = places.filter(state=Assignment.State.DONE).count()
+    if row.seen.get("judged", 0) == judged:
+        return False
+    policy.rekey(places=places, step=step)
+    StepPlaces.objects.filter(pk=row.pk).update(seen=row.seen | {"judged": judged})
+    return True
 
 
 def _seen(version: StudyVersion, step: ComparisonsStep, row: StepPlaces) -> dict[str, Any]:

@@ -62,12 +62,30 @@ def open_places(*, version: StudyVersion, step: ComparisonsStep, now: datetime) 
     known = StepPlaces.objects.filter(study_id=version.study_id, step=step.name).first()
     plan = Plan(version, step, range(known.waves if known else 1))
     _withdraw(plan)
+    derive(plan, now)
     items = items_to_place(plan)
     keys = POLICIES[step.select].keys(step, lambda: walk(items))
     return sum(open_for(plan, batch, keys, now) for batch in batches(items, plan.items_at_once))
 
 
+def derive(plan: Plan, now: datetime) -> None:
+    """Make the items that the step's policy makes out of those of the set."""
+    policy = POLICIES[plan.step.select]
+    if policy.derives:
+        for batch in batches(showable(plan).prefetch_related("candidates").order_by("ordinal", "pk"), BATCH // 10):
+            policy.derive(batch, now)
+
+
 def items_to_place(plan: Plan) -> QuerySet[Item]:
+    """The items that get places, as much of them as policies look at, in the order of the set."""
+    policy = POLICIES[plan.step.select]
+    items = policy.placed(showable(plan), rehearsal=plan.rehearsal)
+    if policy.candidates:
+        items = items.prefetch_related("candidates")
+    return items.only("ordinal", "tags").order_by("ordinal", "pk")
+
+
+def showable(plan: Plan) -> QuerySet[Item]:
     """The items of the step's set that can be shown: not held, every candidate there. With a rate of gold, items with a
     known answer get no places of their own: they are mixed in."""
     unfinished = Candidate.objects.filter(item=OuterRef("pk")).exclude(state=Candidate.State.FINAL)
@@ -80,9 +98,7 @@ def items_to_place(plan: Plan) -> QuerySet[Item]:
     if any(document.protocols[name].arrangement != "single" for name in plan.step.protocol):
         # only what is judged alone may be an item's context without any candidate
         items = items.filter(Exists(Candidate.objects.filter(item=OuterRef("pk"))))
-    if POLICIES[plan.step.select].candidates:
-        items = items.prefetch_related("candidates")
-    return items.only("ordinal", "tags").order_by("ordinal", "pk")
+    return items
 
 
 def batches(items: QuerySet[Item], size: int) -> Iterator[list[Item]]:
