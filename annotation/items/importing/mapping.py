@@ -51,18 +51,18 @@ PARTS = {
 CONTENT = ("text", "messages", "conversation", "code", "items", *MEDIA)
 REPEATABLE = {"messages", "documents", *MEDIA}
 LISTS = {"documents", "path", *MEDIA}
-_NAMED = re.compile(r"(tag|gold):([A-Za-z][A-Za-z0-9_-]{0,79})")
+_NAMED = re.compile(r"(tag|gold|draft):([A-Za-z][A-Za-z0-9_-]{0,79})")
 _CANDIDATE = re.compile(rf"({FROM_LIST}|[A-L])\.(?:({'|'.join(PARTS)})|note:([A-Za-z0-9_-]{{1,80}}))")
 ALLOWED = (
-    f"{', '.join(ITEM_USES)}, tag, tag:name, gold:question; and for candidates A.text, B.text, … or each.text, with "
-    f"{', '.join(PARTS)} or note:name after the point"
+    f"{', '.join(ITEM_USES)}, tag, tag:name, gold:question, draft:question; and for candidates A.text, B.text, … or "
+    f"each.text, with {', '.join(PARTS)} or note:name after the point"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One column's use. `slot`: a letter or `each` for candidates, empty for the item. `name`: of a tag, note or gold
-    question."""
+    """One column's use. `slot`: a letter or `each` for candidates, empty for the item. `name`: of a tag, a note, or
+    a question whose right or proposed answer it is."""
 
     path: str
     part: str

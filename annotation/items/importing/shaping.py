@@ -91,10 +91,8 @@ class Shaper:
                 self._put_media(item.context, use.part, value)
             case "path":
                 item.context["path"] = _taxonomy(value)
-            case "tag":
-                item.tags[use.name] = as_plain(_flat(value))
-            case "gold":
-                item.gold[use.name] = _number_or_plain(value)
+            case "tag" | "gold" | "draft":
+                _put_named(item, use, value)
             case other:
                 item.context[other] = as_text(value)
 
@@ -190,6 +188,16 @@ class Shaper:
         if not item.candidates and not item.context:
             return [Problem(row.line, "", "shows nothing: neither a prompt nor a candidate", row.file)]
         return []
+
+
+def _put_named(item: ItemDraft, use: Use, value: Any) -> None:
+    """A tag, or the right or the proposed answer to a question."""
+    if use.part == "tag":
+        item.tags[use.name] = as_plain(_flat(value))
+    elif use.part == "gold":
+        item.gold[use.name] = _number_or_plain(value)
+    else:
+        item.context.setdefault("drafts", {})[use.name] = as_text(value)
 
 
 def _share_context(item: ItemDraft, *, has_own: bool) -> None:

@@ -50,6 +50,7 @@ def test_every_use_of_an_item_has_its_place() -> None:
         "source": "tag",
         "words": "tag:topics",
         "best": "gold:preference",
+        "idea": "draft:why",
     }
     values = {
         "id": 12,
@@ -57,6 +58,7 @@ def test_every_use_of_an_item_has_its_place() -> None:
         "system": "Be brief.",
         "rule": "Truth",
         "right": "Because.",
+        "idea": "It is shorter.",
         "texts": ["one", {"title": "T", "text": "two"}],
         "lang": "de",
         "hard": 3,
@@ -80,6 +82,7 @@ def test_every_use_of_an_item_has_its_place() -> None:
         "language": "de",
         "difficulty": "3",
         "path": ["Writing", "Letters"],
+        "drafts": {"why": "It is shorter."},
     }
 
 
