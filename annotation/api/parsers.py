@@ -6,7 +6,7 @@ from typing import IO, Any
 
 from django.conf import settings
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import JSONParser, MultiPartParser
 
 from annotation.api.problems import TooLargeError
 
@@ -26,6 +26,10 @@ class PlainJSON(JSONParser):
         if odd:
             raise ParseError("A text holds a character that cannot be stored.")
         return parsed
+
+
+class Upload(MultiPartParser):
+    """A file, which the service that stores it stops at its limit."""
 
 
 def refuse_large(context: Mapping[str, Any] | None) -> None:

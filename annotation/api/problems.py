@@ -3,6 +3,7 @@ by line, or by the path inside a document."""
 
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
@@ -48,6 +49,10 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     # what answers an error is JSON, whatever the endpoint itself would have sent
     if isinstance(error, Http404):
         error = exceptions.NotFound()
+    if isinstance(error, RequestDataTooBig):
+        error = TooLargeError()
+    if isinstance(error, SuspiciousOperation):
+        error = exceptions.ParseError("The request is too large, or not what it says it is.")
     if isinstance(error, DomainError):
         response = Response(problem(error.status, error.text, _domain_errors(error)), status=error.status)
     elif isinstance(error, exceptions.APIException):

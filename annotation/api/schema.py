@@ -6,6 +6,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
 from annotation.api.problems import TITLES, ProblemRenderer
+from annotation.api.serializers.new_items import NewItems
 
 JSON = "application/json"
 # what a request can always be answered with, beside what its view says
@@ -87,6 +88,9 @@ _REF = {"$ref": "#/components/schemas/Problem"}
 
 
 def with_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """The shape of every problem, once."""
-    result["components"].setdefault("schemas", {})["Problem"] = PROBLEM
+    """The shapes that no serializer has: of every problem, and of items that are sent."""
+    schemas = result["components"].setdefault("schemas", {})
+    schemas["Problem"] = PROBLEM
+    items = NewItems.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= items.pop("$defs") | {"NewItems": items}
     return result

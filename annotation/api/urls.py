@@ -5,7 +5,18 @@ from django.urls import URLPattern, path, re_path
 from annotation.api.views import docs
 from annotation.api.views.base import Endpoint
 from annotation.api.views.exports import ExportFile, Exports, OneExport
-from annotation.api.views.items import ItemSets, OneItem, OneItemSet, OneSetJob, SetItems, SetJobs
+from annotation.api.views.items import (
+    CancelJob,
+    CheckJob,
+    ImportJob,
+    ItemSets,
+    OneItem,
+    OneItemSet,
+    OneSetJob,
+    SetItems,
+    SetJobs,
+    Uploads,
+)
 from annotation.api.views.judging import Before, Card, Change, GiveBack, Heartbeat, Lease, Medium, Skip, Submit
 from annotation.api.views.people import (
     Annotators,
@@ -39,7 +50,11 @@ urlpatterns = [
     at("item-sets/<int:pk>/", OneItemSet),
     at("item-sets/<int:pk>/items/", SetItems),
     at("item-sets/<int:pk>/jobs/", SetJobs),
+    at("item-sets/<int:pk>/uploads/", Uploads),
     at("set-jobs/<uuid:pk>/", OneSetJob),
+    at("set-jobs/<uuid:pk>/check/", CheckJob),
+    at("set-jobs/<uuid:pk>/import/", ImportJob),
+    at("set-jobs/<uuid:pk>/cancel/", CancelJob),
     at("items/<uuid:pk>/", OneItem),
     at("assignments/", Assignments),
     at("assignments/lease/", Lease),

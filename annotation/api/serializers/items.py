@@ -26,6 +26,25 @@ class NewItemSet(serializers.Serializer[Any]):
     licence = serializers.CharField(max_length=200, required=False, default="", allow_blank=True)
 
 
+class AddedItem(serializers.Serializer[Any]):
+    external_id = serializers.CharField()
+    id = serializers.UUIDField()
+    new = serializers.BooleanField()
+
+
+class AddedItems(serializers.Serializer[Any]):
+    """What came of the items that were sent, in their order."""
+
+    added = serializers.IntegerField()
+    items = AddedItem(many=True)
+
+
+class NewMapping(serializers.Serializer[Any]):
+    """Column → what it is used for; left out: what the job proposes."""
+
+    mapping = serializers.DictField(child=serializers.CharField(max_length=300), required=False, default=dict)
+
+
 class CandidateShape(serializers.ModelSerializer[Candidate]):
     content = serializers.DictField(read_only=True)
     context = serializers.DictField(read_only=True)  # type: ignore[assignment]  # hides the class's own, which only holds for the outermost
@@ -66,8 +85,24 @@ class ItemShape(serializers.ModelSerializer[Item]):
 class SetJobShape(serializers.ModelSerializer[SetJob]):
     item_set = serializers.IntegerField(source="item_set_id", read_only=True)
     report = serializers.DictField(read_only=True, help_text="Counts, and errors by line.")
+    file = serializers.CharField(source="options.file", read_only=True, default="")
+    mapping = serializers.DictField(
+        source="options.mapping", read_only=True, default=dict, help_text="Of an import: column → what it is used for."
+    )
 
     class Meta:
         model = SetJob
-        fields = ["id", "item_set", "kind", "state", "done", "total", "report", "created_at", "ended_at"]
+        fields = [
+            "id",
+            "item_set",
+            "kind",
+            "state",
+            "file",
+            "mapping",
+            "done",
+            "total",
+            "report",
+            "created_at",
+            "ended_at",
+        ]
         read_only_fields = fields

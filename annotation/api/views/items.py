@@ -1,16 +1,37 @@
 """Item sets and items."""
 
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from annotation.api.parsers import Upload
 from annotation.api.rules import opens
-from annotation.api.serializers.items import ItemSetShape, ItemShape, SetJobShape
-from annotation.api.views.base import Listing, Single
+from annotation.api.serializers.items import (
+    AddedItems,
+    ItemSetShape,
+    ItemShape,
+    NewItemSet,
+    NewMapping,
+    SetJobShape,
+)
+from annotation.api.serializers.new_items import read_items
+from annotation.api.views.base import Endpoint, Listing, Single
 from annotation.items.models import Item, ItemSet, SetJob
+from annotation.items.services.adding import add_items
+from annotation.items.services.imports import item_set_named, receive_file, request_check, request_import
+from annotation.items.services.jobs import cancel_job
+from annotation.studies.models import Study
+
+FILE = {"type": "string", "format": "binary"}
 
 
 def reachable_sets(view: Any) -> QuerySet[ItemSet]:
@@ -32,9 +53,18 @@ class ItemSets(Listing):
     ordering = ("pk",)
     filters = SetFilters
     ways = {"study": "study__slug"}
+    problems = {"POST": (404,)}
 
     def get_queryset(self) -> QuerySet[ItemSet]:
         return reachable_sets(self)
+
+    @extend_schema(request=NewItemSet, responses={200: ItemSetShape})
+    def post(self, request: Request) -> Response:
+        """Make a set, under the name that the study's document calls it by. One that is there is given back."""
+        asked = self.read(NewItemSet)
+        study = get_object_or_404(Study.objects.filter(opens(self.token)), slug=asked["study"])
+        made = item_set_named(study=study, name=asked["name"], licence=asked["licence"])
+        return Response(self.get_serializer(self.get_queryset().get(pk=made.pk)).data)
 
 
 class OneItemSet(Single):
@@ -58,10 +88,22 @@ class SetItems(Listing):
     serializer_class = ItemShape
     ordering = ("ordinal", "id")
     filters = ItemFilters
+    problems = {"POST": (409,)}
 
     def get_queryset(self) -> QuerySet[Item]:
         chosen = get_object_or_404(reachable_sets(self), pk=self.kwargs["pk"])
         return Item.objects.filter(item_set=chosen).prefetch_related("candidates")
+
+    @extend_schema(request={"application/json": {"$ref": "#/components/schemas/NewItems"}}, responses=AddedItems)
+    def post(self, request: Request, pk: int) -> Response:
+        """Put items into the set: all of them, or none. An item that is there already under its `external_id` with the
+        same content stays as it is; with other content the request is refused."""
+        chosen = get_object_or_404(reachable_sets(self), pk=pk)
+        files = {str(pk): sha256 for pk, sha256 in chosen.media.values_list("pk", "sha256")}
+        drafts = read_items(request.data, files)
+        added = add_items(item_set=chosen, drafts=drafts, actor=self.token.actor, now=timezone.now())
+        rows = [{"external_id": one.external_id, "id": one.pk, "new": one.new} for one in added]
+        return Response(AddedItems({"added": sum(one.new for one in added), "items": rows}).data)
 
 
 class OneItem(Single):
@@ -85,6 +127,28 @@ class SetJobs(Listing):
         return SetJob.objects.filter(item_set=get_object_or_404(reachable_sets(self), pk=self.kwargs["pk"]))
 
 
+class Uploads(Endpoint):
+    """Send a file of items."""
+
+    address = "uploads"
+    parser_classes = [Upload]
+
+    @extend_schema(
+        request={"multipart/form-data": {"type": "object", "required": ["file"], "properties": {"file": FILE}}},
+        responses={201: SetJobShape},
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        """JSON Lines, CSV, Parquet, or an archive of a dataset folder. The job that comes back waits with a proposed
+        mapping: check it, then import it."""
+        chosen = get_object_or_404(reachable_sets(self), pk=pk)
+        file = request.FILES.get("file")
+        if file is None or set(request.data) - {"file"}:
+            raise ValidationError({"file": "Send one file, under this name."})
+        name, pieces = str(file.name), file.chunks()
+        job = receive_file(item_set=chosen, file_name=name, pieces=pieces, actor=self.token.actor, now=timezone.now())
+        return Response(SetJobShape(job).data, status=201)
+
+
 class OneSetJob(Single):
     """A job: how far it is, and what it found wrong."""
 
@@ -92,4 +156,66 @@ class OneSetJob(Single):
     serializer_class = SetJobShape
 
     def get_queryset(self) -> QuerySet[SetJob]:
-        return SetJob.objects.filter(opens(self.token, "item_set__study"))
+        return SetJob.objects.filter(opens(self.token, "item_set__study")).select_related("item_set")
+
+
+class JobStep(Endpoint):
+    """Something that is done with a job; the job as it is then comes back."""
+
+    problems = {"POST": (409,)}
+    serializer_class = SetJobShape
+
+    def get_queryset(self) -> QuerySet[SetJob]:
+        return SetJob.objects.filter(opens(self.token, "item_set__study")).select_related("item_set")
+
+    def done(self, job: SetJob) -> Response:
+        return Response(self.get_serializer(self.get_queryset().get(pk=job.pk)).data, status=202)
+
+
+class ImportStep(JobStep):
+    """What only imports have."""
+
+    def get_queryset(self) -> QuerySet[SetJob]:
+        return super().get_queryset().filter(kind=SetJob.Kind.IMPORT)
+
+
+class CheckJob(ImportStep):
+    """Try an import dry."""
+
+    address = "check-job"
+    does = {"POST": "check_job"}
+
+    @extend_schema(request=NewMapping, responses={202: SetJobShape})
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Read the whole file under a mapping and change nothing; the job's report says what is wrong, by line."""
+        mapping, job = self.read(NewMapping)["mapping"], self.get_object()
+        request_check(job=job, mapping=mapping or job.options["mapping"], now=timezone.now())
+        return self.done(job)
+
+
+class ImportJob(ImportStep):
+    """Import what was checked."""
+
+    address = "import-job"
+    does = {"POST": "import_job"}
+
+    @extend_schema(request=None, responses={202: SetJobShape})
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Import the file, whole or not at all, after a check that found nothing wrong."""
+        job = self.get_object()
+        request_import(job=job, actor=self.token.actor, now=timezone.now())
+        return self.done(job)
+
+
+class CancelJob(JobStep):
+    """Stop a job."""
+
+    address = "cancel-job"
+    does = {"POST": "cancel_job"}
+
+    @extend_schema(request=None, responses={202: SetJobShape})
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Stop a job that is not over."""
+        job = self.get_object()
+        cancel_job(job=job, now=timezone.now())
+        return self.done(job)

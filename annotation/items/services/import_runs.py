@@ -134,7 +134,7 @@ class _Run:
             ids = self._media_ids(media, now)
             items, candidates = [], []
             for ordinal, draft in fresh:
-                item, its_candidates = _rows(draft, self.job, ordinal, ids, now)
+                item, its_candidates = rows_of_draft(draft, self.job, ordinal, ids, now)
                 items.append(item)
                 candidates += its_candidates
             Item.objects.bulk_create(items, batch_size=500)
@@ -173,9 +173,10 @@ class _Run:
         tell_items_changed(locked)
 
 
-def _rows(
-    draft: ItemDraft, job: SetJob, ordinal: int, media_ids: dict[str, str], now: datetime
+def rows_of_draft(
+    draft: ItemDraft, job: SetJob | None, ordinal: int, media_ids: dict[str, str], now: datetime
 ) -> tuple[Item, list[Candidate]]:
+    """The rows of an item and its candidates, not saved yet. `media_ids`: SHA-256 → id in the set."""
     flags = flags_of([one.content for one in draft.candidates])
     item = Item(
         origin=Item.Origin.IMPORTED,

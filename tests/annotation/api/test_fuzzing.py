@@ -27,10 +27,12 @@ from tests.annotation.api.world import World
 
 pytestmark = pytest.mark.django_db
 EXAMPLES = 12
-# no files are there, because nobody would close those that are sent; and this study lets nobody change anything
+# no files are there, because nobody would close those that are sent; no worker checks what could be imported; and this
+# study lets nobody change a judgement
 BEYOND = {
     "GET /api/v1/exports/{id}/files/{name}",
     "GET /api/v1/media/{id}/",
+    "POST /api/v1/set-jobs/{id}/import/",
     "POST /api/v1/assignments/{id}/change/",
 }
 CHECKS = [
@@ -91,7 +93,8 @@ def attacked(operation: Any, world: World, headers: dict[str, str], examples: in
             if fits >= 1:
                 case.path_parameters = world.real(operation.path)
             if fits == 2 and (body := world.body(operation.path)) is not None:
-                case.body, case.media_type = body, "application/json"
+                case.body = body
+                case.media_type = "multipart/form-data" if "file" in body else "application/json"
             response = case.call(headers=headers)
             case.validate_response(response, checks=CHECKS)
             statuses.add(response.status_code)

@@ -7,13 +7,14 @@ from django.utils import timezone
 from annotation.api.models import ApiToken
 from annotation.api.services.judging import lease_card
 from annotation.exports.models import ExportRun
-from annotation.items.models import SetJob
+from annotation.items.services.imports import receive_file
 from annotation.judgements.services import store_before
 from tests.factories import comparisons, talks
 from tests.factories.studies import study
 from tests.factories.tokens import researcher, token
 
 PLENTY = 100
+LINE = b'{"prompt": "Why?", "response_a": "So.", "response_b": "Thus."}'
 
 
 def document() -> dict[str, Any]:
@@ -39,7 +40,8 @@ class World:
         item = comparisons.add_items(self.study, PLENTY)[0]
         comparisons.open_all(self.study)
         now = timezone.now()
-        job = SetJob.objects.create(item_set=item.item_set, kind="import", created_at=now)
+        assert item.item_set is not None
+        job = receive_file(item_set=item.item_set, file_name="a.jsonl", pieces=[LINE], actor="test", now=now)
         run = ExportRun.objects.create(
             study=self.study, layout="prism", layout_version="1", cut_off=now, created_at=now
         )
@@ -85,5 +87,8 @@ class World:
             "submit": {"fields": {"note": "Nothing much."}},
             "exports": {"study": self.study.slug, "layout": "prism"},
             "lease": {"step": "judge"},
+            "uploads": {"file": LINE},
+            "item-sets": {"study": self.study.slug, "name": "more"},
+            "items": {"items": [{"external_id": "one", "context": {"criterion": "Brevity"}}]},
         }
         return bodies.get(path.strip("/").split("/")[-1])
