@@ -88,6 +88,7 @@ class World:
             "exports": {"study": self.study.slug, "layout": "prism"},
             "lease": {"step": "judge"},
             "uploads": {"file": LINE},
+            "check": {},
             "item-sets": {"study": self.study.slug, "name": "more"},
             "items": {"items": [{"external_id": "one", "context": {"criterion": "Brevity"}}]},
         }
