@@ -8,6 +8,7 @@ from annotation.exports.layouts.context_preference import ContextPreference
 from annotation.exports.layouts.helpsteer2 import HelpSteer2
 from annotation.exports.layouts.helpsteer2_preference import HelpSteer2Preference
 from annotation.exports.layouts.joint_preference import JointPreference
+from annotation.exports.layouts.linked import LinkedTables
 from annotation.exports.layouts.listwise import Listwise
 from annotation.exports.layouts.multipref import MultiPref
 from annotation.exports.layouts.preference import Preference
@@ -22,6 +23,7 @@ LAYOUTS: dict[str, Layout] = {
     layout.name: layout
     for layout in (
         Prism(),
+        LinkedTables(),
         Preference(),
         UnpairedPreference(),
         Listwise(),

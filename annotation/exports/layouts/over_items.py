@@ -150,10 +150,11 @@ class OverItems:
 
     def check(self, reading: Reading, written: Written) -> Iterator[Problem]:
         for table, keys in self.unique.items():
-            yield from _twice(written, table, keys)
+            yield from problems_of_keys(written, table, keys)
 
 
-def _twice(written: Written, table: str, keys: tuple[str, ...]) -> Iterator[Problem]:
+def problems_of_keys(written: Written, table: str, keys: tuple[str, ...]) -> Iterator[Problem]:
+    """Records with the same keys."""
     seen: Counter[tuple[Any, ...]] = Counter()
     if not written.has(table):
         return
