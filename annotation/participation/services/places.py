@@ -9,7 +9,7 @@ from django.db.models.functions import Greatest
 
 from annotation.participation.models import Participation, QuotaCell
 from annotation.studies.document import StudyDocument
-from annotation.studies.document.root import Quota
+from annotation.studies.document.quotas import Quota
 
 Seat = dict[str, str]
 

@@ -11,6 +11,7 @@ from annotation.studies.document.checks import problems_in
 from annotation.studies.document.models import ModelRules
 from annotation.studies.document.names import Name
 from annotation.studies.document.protocols import Protocol, lift_inline_questions
+from annotation.studies.document.quotas import Quota
 from annotation.studies.document.recipes import ItemSetRules
 from annotation.studies.document.steps import AnyStep
 from annotation.studies.problems import DocumentProblemsError
@@ -41,15 +42,6 @@ class Consent(Strict):
     version: Name
     text: Text
     statements: tuple[Statement, ...] = Field(min_length=1)
-
-
-class Quota(Strict):
-    """Seats per answer of a profile question."""
-
-    name: Name
-    by: str
-    cells: dict[str, Annotated[int, Field(ge=0)]] = Field(min_length=1)
-    full: Literal["screen_out"] = "screen_out"
 
 
 class Codes(Strict):
