@@ -142,7 +142,10 @@ if CELERY_BROKER_URL.startswith("filesystem://"):
     }
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_ROUTES = {"annotation.conversations.tasks.generate_candidate": {"queue": "generation"}}
+CELERY_TASK_ROUTES = {
+    "annotation.conversations.tasks.generate_candidate": {"queue": "generation"},
+    "annotation.items.tasks.run_batch": {"queue": "generation"},
+}
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TASK_ALWAYS_EAGER = read_bool("CELERY_TASK_ALWAYS_EAGER")
 CELERY_TASK_EAGER_PROPAGATES = True

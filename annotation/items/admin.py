@@ -21,6 +21,7 @@ from annotation.common.errors import DomainError, NotFoundError
 from annotation.items.forms import MappingForm, UploadForm, uses_offered
 from annotation.items.models import Candidate, Generation, Item, ItemSet, MediaFile, SetJob
 from annotation.items.pages import shown_item
+from annotation.items.services.batches import request_generation
 from annotation.items.services.imports import item_set_named, receive_file, request_check, request_import
 from annotation.items.services.jobs import OVER, cancel_job
 from annotation.items.services.sets import release_items
@@ -47,7 +48,7 @@ class ItemSetAdmin(OfOwnStudies, ReadOnlyAdmin):
     search_fields = ["name"]
     fields = ["study", "name", "licence", "item_count", "held_count", "mapping", "created_at"]
     readonly_fields = ["item_count", "held_count"]
-    actions = ["release"]
+    actions = ["release", "generate"]
     actions_list = ["upload_link"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ItemSet]:
@@ -67,6 +68,15 @@ class ItemSetAdmin(OfOwnStudies, ReadOnlyAdmin):
         items = Item.objects.filter(item_set__in=[one.pk for one in sets])
         released = release_items(items=items, actor=request.user.get_username(), now=timezone.now())
         self.message_user(request, f"Released: {released}.")
+
+    @admin.action(description="Generate the candidates that are missing", permissions=["release"])
+    def generate(self, request: HttpRequest, sets: QuerySet[ItemSet]) -> None:
+        for one in sets.select_related("study__current"):
+            try:
+                request_generation(item_set=one, actor=request.user.get_username(), now=timezone.now())
+                self.message_user(request, f"{one}: started. Its job says how far it is.")
+            except DomainError as error:
+                self.message_user(request, f"{one}: {error.text}", messages.ERROR)
 
     def has_release_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("items.change_itemset"))
@@ -179,6 +189,9 @@ class SetJobAdmin(OfOwnStudies, ReadOnlyAdmin):
                 request_import(job=job, actor=actor, now=now)
             case "cancel":
                 cancel_job(job=job, now=now)
+            case "retry" if job.kind == SetJob.Kind.GENERATION:
+                again = request_generation(item_set=job.item_set, actor=actor, now=now, retry_failed=True)
+                messages.success(request, f"Started: {again.item_set} is tried again.")
             case other:
                 raise DomainError(f"{other!r} cannot be done with this job now.")
         return True

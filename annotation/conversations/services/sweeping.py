@@ -16,7 +16,10 @@ LOG_KEPT_AFTER_THE_TURN = timedelta(hours=1)
 def sweep_generations(*, now: datetime) -> dict[str, int]:
     """Take up what was left lying. Any number of sweeps at once do it once: each row is claimed by a conditional
     update."""
-    expired = Generation.objects.filter(state=Generation.State.RUNNING, lease_until__lt=now).select_related("candidate")
+    # those of item sets belong to the set's job
+    expired = Generation.objects.filter(
+        state=Generation.State.RUNNING, lease_until__lt=now, candidate__item__turn__isnull=False
+    ).select_related("candidate")
     lost = [_take_up(generation, now) for generation in expired]
     return {"lost": sum(lost), "sent_again": sum(1 for _ in _send_again(now))}
 

@@ -9,12 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import structlog
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Max
 
-from annotation.common.errors import ConflictError, DomainError
+from annotation.common.errors import ConflictError
 from annotation.items.changed import tell_items_changed
 from annotation.items.flagging import flags_of, held_because
 from annotation.items.importing.checking import SHOWN, Drafts, Findings, News, check
@@ -24,41 +23,14 @@ from annotation.items.importing.shaping import CandidateDraft, ItemDraft, Shaper
 from annotation.items.models import Candidate, Item, ItemSet, MediaFile, SetJob
 from annotation.items.queries import shown_items
 from annotation.items.services.imports import drop_upload, source_of
-from annotation.items.services.jobs import Clock, Lease, LeaseLostError, claim_job, try_again_later
+from annotation.items.services.jobs import Clock, Lease, do_job
 
 MOVED_AT_ONCE = 500
-log = structlog.get_logger(__name__)
 
 
 def run_import(*, job_id: uuid.UUID, clock: Clock) -> bool:
     """Do what the job asks for: a dry run, or the import. `False`: there was nothing to claim."""
-    job = claim_job(job_id=job_id, now=clock())
-    if job is None:
-        return False
-    lease = Lease(job, clock)
-    try:
-        _Run(lease).run()
-    except LeaseLostError:
-        log.info("import_lease_lost", job=str(job.pk))
-    except DomainError as error:
-        _fail(lease, error.text)
-    except (OSError, DatabaseError) as error:
-        log.warning("import_interrupted", job=str(job.pk), error=type(error).__name__, attempt=job.attempt)
-        try_again_later(job=job, error=type(error).__name__, now=clock())
-    except Exception as error:  # noqa: BLE001 - the job's last line: whatever happened becomes a state
-        log.error("import_failed", job=str(job.pk), error=type(error).__name__)  # noqa: TRY400 - a trace may hold texts
-        _fail(lease, f"{type(error).__name__}; the operator finds the job {job.pk} in the log.")
-    if SetJob.objects.filter(pk=job.pk, state=SetJob.State.CANCELLED).exists():
-        discard_staged(job)
-    return True
-
-
-def _fail(lease: Lease, text: str) -> None:
-    try:
-        lease.end(SetJob.State.FAILED, lease.job.report | {"error": text})
-    except LeaseLostError:
-        return
-    discard_staged(lease.job)
+    return do_job(job_id=job_id, clock=clock, work=lambda lease: _Run(lease).run(), undo=discard_staged)
 
 
 class _Run:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+import structlog
+from django.db import DatabaseError, transaction
 from django.db.models import F, Q
 
-from annotation.common.errors import ConflictError
+from annotation.common.errors import ConflictError, DomainError
 from annotation.items.models import ItemSet, SetJob
 
 LEASE = timedelta(seconds=60)
@@ -22,6 +23,7 @@ MESSAGE_LOST_AFTER = timedelta(seconds=30)
 MOST_ATTEMPTS = 5
 OVER = (SetJob.State.DONE, SetJob.State.FAILED, SetJob.State.CANCELLED)
 Clock = Callable[[], datetime]
+log = structlog.get_logger(__name__)
 
 
 class LeaseLostError(Exception):
@@ -105,7 +107,8 @@ def send(job: SetJob) -> None:
     """A message for a worker; the sweep sends it again where it is lost."""
     from annotation.items import tasks  # noqa: PLC0415 - tasks call services
 
-    tasks.run_import.apply_async((str(job.pk),))
+    door = tasks.run_import if job.kind == SetJob.Kind.IMPORT else tasks.run_batch
+    door.apply_async((str(job.pk),))
 
 
 def cancel_job(*, job: SetJob, now: datetime) -> None:
@@ -113,6 +116,38 @@ def cancel_job(*, job: SetJob, now: datetime) -> None:
     SetJob.objects.filter(pk=job.pk).exclude(state__in=OVER).update(
         state=SetJob.State.CANCELLED, ended_at=now, lease_until=None
     )
+
+
+def do_job(*, job_id: uuid.UUID, clock: Clock, work: Callable[[Lease], None], undo: Callable[[SetJob], None]) -> bool:
+    """Claim a job and work on it; whatever happens becomes a state. `undo` takes back what a job that failed or was
+    cancelled had written. `False`: there was nothing to claim."""
+    job = claim_job(job_id=job_id, now=clock())
+    if job is None:
+        return False
+    lease = Lease(job, clock)
+    try:
+        work(lease)
+    except LeaseLostError:
+        log.info("set_job_lease_lost", job=str(job.pk))
+    except DomainError as error:
+        _fail(lease, error.text, undo)
+    except (OSError, DatabaseError) as error:
+        log.warning("set_job_interrupted", job=str(job.pk), error=type(error).__name__, attempt=job.attempt)
+        try_again_later(job=job, error=type(error).__name__, now=clock())
+    except Exception as error:  # noqa: BLE001 - the job's last line: whatever happened becomes a state
+        log.error("set_job_failed", job=str(job.pk), error=type(error).__name__)  # noqa: TRY400 - a trace may hold texts
+        _fail(lease, f"{type(error).__name__}; the operator finds the job {job.pk} in the log.", undo)
+    if SetJob.objects.filter(pk=job.pk, state=SetJob.State.CANCELLED).exists():
+        undo(job)
+    return True
+
+
+def _fail(lease: Lease, text: str, undo: Callable[[SetJob], None]) -> None:
+    try:
+        lease.end(SetJob.State.FAILED, lease.job.report | {"error": text})
+    except LeaseLostError:
+        return
+    undo(lease.job)
 
 
 def try_again_later(*, job: SetJob, error: str, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py items`: propose a mapping, try an import, import."""
+"""`manage.py items`: propose a mapping, try an import, import; generate candidates."""
 
 import json
 from argparse import RawDescriptionHelpFormatter
@@ -13,7 +13,9 @@ from django.utils import timezone
 from annotation.common.errors import DomainError
 from annotation.items.importing.proposing import proposed
 from annotation.items.importing.sources import open_source
-from annotation.items.models import SetJob
+from annotation.items.models import ItemSet, SetJob
+from annotation.items.services.batch_runs import run_batch
+from annotation.items.services.batches import AT_ONCE, request_generation
 from annotation.items.services.import_runs import run_import
 from annotation.items.services.imports import as_lines, item_set_named, request_check, request_import, sample, take_path
 from annotation.studies.models import Study
@@ -24,13 +26,12 @@ EXAMPLES = """examples:
   manage.py items mapping pairs.jsonl > mapping.yaml
   manage.py items import my-study pairs pairs.jsonl --dry-run
   manage.py items import my-study pairs pairs.jsonl --mapping mapping.yaml
-  manage.py items import my-study helpsteer ./HelpSteer2        # a folder as downloaded from the hub"""
+  manage.py items import my-study helpsteer ./HelpSteer2        # a folder as downloaded from the hub
+  manage.py items generate my-study prompts --at-once 8"""
 
 
 class Command(BaseCommand):
-    help = (
-        "Import what is judged: JSON Lines, CSV, Parquet, a zip archive, or a dataset folder of the Hugging Face hub."
-    )
+    help = "Import what is judged (JSON Lines, CSV, Parquet, zip, dataset folders), or have its candidates generated."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.formatter_class = RawDescriptionHelpFormatter
@@ -47,6 +48,12 @@ class Command(BaseCommand):
         bring.add_argument("--mapping", type=Path, help="What the columns are used for (YAML); default: as proposed.")
         bring.add_argument("--licence", default="", help="Of the items, where they do not say it themselves.")
         bring.add_argument("--dry-run", action="store_true", help="Say what would come, and change nothing.")
+
+        generate = actions.add_parser("generate", help="Generate the candidates that a set of prompts lacks.")
+        generate.add_argument("study", help="The study's slug; its published document says how.")
+        generate.add_argument("set", help="The item set's name.")
+        generate.add_argument("--at-once", type=int, default=AT_ONCE, help="Answers asked for at the same moment.")
+        generate.add_argument("--retry-failed", action="store_true", help="Also try again what failed.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -81,6 +88,27 @@ class Command(BaseCommand):
             if job.state != SetJob.State.DONE:
                 raise CommandError(f"Nothing was imported. {job.report.get('error', '')}".strip())
             self.stdout.write(f"{item_set.name}: imported; the set has {item_set.items.count()} items.")
+
+    def do_generate(self, options: dict[str, Any]) -> None:
+        item_set = ItemSet.objects.filter(study__slug=options["study"], name=options["set"]).first()
+        if item_set is None:
+            raise CommandError(f"There is no item set {options['set']} in {options['study']}.")
+        job = request_generation(
+            item_set=item_set,
+            actor=ACTOR,
+            now=timezone.now(),
+            at_once=options["at_once"],
+            retry_failed=options["retry_failed"],
+            enqueue=False,
+        )
+        run_batch(job_id=job.pk, clock=timezone.now)
+        job.refresh_from_db()
+        if job.state != SetJob.State.DONE:
+            raise CommandError(job.report.get("error", f"The job is {job.state}."))
+        for failure in job.report["failures"][:LISTED]:
+            self.stdout.write(f"  {failure['id'] or failure['item']}, place {failure['position']}: {failure['error']}")
+        failed = len(job.report["failures"])
+        self.stdout.write(f"{item_set.name}: {job.done} of {job.total} candidates are there, {failed} failed.")
 
     def _run(self, job: SetJob) -> None:
         run_import(job_id=job.pk, clock=timezone.now)
