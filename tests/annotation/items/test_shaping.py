@@ -263,7 +263,7 @@ VALUES = st.recursive(
 TABLES = st.lists(st.dictionaries(NAMES, VALUES, min_size=1, max_size=5), min_size=1, max_size=4)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(rows=TABLES)
 def test_whatever_the_rows_are_what_is_proposed_for_them_gives_items_or_problems(rows: list[dict[str, Any]]) -> None:
     mapping = proposed(rows)
