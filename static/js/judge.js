@@ -9,6 +9,11 @@
 const OFF = "plurivox-single-keys-off";
 
 document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.target.closest("form, dialog")) {
+    // form.js knows the keys inside a form
+    document.querySelector("main form[data-pv-keys]")?.requestSubmit();
+    return;
+  }
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isTyping(event.target)) return;
   if (event.key === "?") {
     document.getElementById("keys")?.showModal();
@@ -41,6 +46,8 @@ function pressed(key) {
   const pick = answer?.querySelector("[data-pick]");
   const control = pick ?? found[0] ?? loose[0];
   if (control) return press(control, answer);
+  const row = answer && all.flatMap((question) => rows(question, answer.dataset.slot))[0];
+  if (row) return goTo(row, answer);
   if (key === "z" && document.querySelector("[data-zoom]")) {
     document.dispatchEvent(new CustomEvent("judge:zoom", { detail: document.activeElement }));
     return true;
@@ -53,6 +60,12 @@ function takes(question, key, answer) {
   const values = [...(VALUES[key] ?? []), ...(answer ? [answer.dataset.slot] : [])];
   const named = values.map((value) => `${CHOICES}[value="${CSS.escape(value)}"]`);
   return [...question.querySelectorAll([`[data-key="${CSS.escape(key)}"]`, ...named].join(", "))].filter((one) => !one.disabled);
+}
+
+// where a question has a row for each candidate: what can be done there first
+function rows(question, slot) {
+  const usable = ':is(button, select, input, [tabindex="0"])';
+  return [...question.querySelectorAll(`[data-row="${slot}"] ${usable}`)].filter((one) => !one.disabled && one.checkVisibility());
 }
 
 // a point of the scale that has the focus: only where it is numbered as the key says

@@ -117,6 +117,6 @@ def write_pages(folder: Path, language: str = "en") -> None:
             form = QuestionForm(asked, fields, seed="1", language=language)
             if fields:
                 form.is_valid()
-            html = render_to_string(context["template"], context | {"widgets": form.widgets()})
+            html = render_to_string("studies/preview/questions.html", context | {"widgets": form.widgets()})
             page = html.replace(f'"{settings.STATIC_URL}', '"static/')
             (folder / f"{name}.html").write_text(page, encoding="utf-8")
