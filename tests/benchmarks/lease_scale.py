@@ -93,8 +93,8 @@ def _add_items(study_id: int, count: int) -> None:
     item_set = ItemSet.objects.get(study=study_id, name="pairs")
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO items_item (id, item_set_id, origin, external_id, ordinal, context, tags, gold, held,"
-            " created_at) SELECT gen_random_uuid(), %s, 'imported', n, n, '{}', '{}', '{}', '', now()"
+            "INSERT INTO items_item (id, item_set_id, origin, external_id, row_sha256, ordinal, context, tags, gold,"
+            " held, created_at) SELECT gen_random_uuid(), %s, 'imported', n, '', n, '{}', '{}', '{}', '', now()"
             " FROM generate_series(1, %s) AS n",
             [item_set.pk, count],
         )
