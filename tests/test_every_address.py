@@ -84,6 +84,7 @@ ADDRESSES: dict[str, Statuses] = {
     # nothing in this test has media
     f"{P}media/<uuid:media>/": ((404, 404, 404, 404), READ_ONLY),
     f"{P}reopen/": SENT_ONLY,
+    f"{P}go-back/": SENT_ONLY,
     f"{P}my-data/": SHOWN_ONLY,
     f"{P}my-data/download/": SHOWN_ONLY,
     f"{P}withdraw/": SHOWN,

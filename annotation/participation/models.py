@@ -34,6 +34,11 @@ class Participation(models.Model):
     seed = models.BigIntegerField(help_text="Every shuffle that this person meets follows from it.")
     step = models.PositiveSmallIntegerField(default=0, help_text="Index of the current step in the document.")
     page = models.PositiveSmallIntegerField(default=0, help_text="Index of the current page inside the step.")
+    asked_back = models.CharField(
+        max_length=80,
+        blank=True,
+        help_text="A step that is done and has something to do again.",
+    )
     panel_study_id = models.CharField(max_length=200, blank=True)
     panel_session_id = models.CharField(max_length=200, blank=True)
     return_token_sha256 = models.CharField(max_length=64, unique=True)

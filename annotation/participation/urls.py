@@ -20,6 +20,7 @@ urlpatterns = [
     path("p/<uuid:pid>/text/<slug:step>/", place.text, name="text"),
     path("p/<uuid:pid>/end/", place.end, name="end"),
     path("p/<uuid:pid>/reopen/", place.reopen, name="reopen"),
+    path("p/<uuid:pid>/go-back/", place.go_back, name="go_back"),
     path("p/<uuid:pid>/my-data/", person.my_data, name="my_data"),
     path("p/<uuid:pid>/my-data/download/", person.download, name="download"),
     path("p/<uuid:pid>/withdraw/", person.withdraw, name="withdraw"),

@@ -9,6 +9,7 @@ from annotation.assignments.services.opening import (
     refresh_keys,
 )
 from annotation.assignments.services.places import open_places
+from annotation.assignments.services.regrading import ask_again, versions_before_the_change
 from annotation.assignments.services.returning import expire_overdue, give_back, heartbeat, skip_place, take_back
 from annotation.assignments.services.showing import (
     assign_to_author,
@@ -19,6 +20,7 @@ from annotation.assignments.services.showing import (
 )
 
 __all__ = [
+    "ask_again",
     "assign_to_author",
     "close_assignment",
     "comparisons_steps",
@@ -37,4 +39,5 @@ __all__ = [
     "skip_assignment",
     "skip_place",
     "take_back",
+    "versions_before_the_change",
 ]

@@ -93,12 +93,17 @@ class Desk:
         most = self.step.per_person.max
         return most is not None and self.tally.cards >= most
 
+    @property
+    def came_back(self) -> bool:
+        """They are here for what was kept for them, and for nothing new."""
+        return self.participation.asked_back == self.step.name
+
     def next_place(self) -> Assignment | None:
         """What was kept for this person, then gold and repeats that are owed, then an item they know under another
         protocol and had time to forget, then a new one; at the end, what they had no time to forget."""
         if self.tally.kept and (kept := self._kept()):
             return kept
-        if self.had_enough:
+        if self.had_enough or self.came_back:
             return None
         due = owed(self.participation, self.step, self.tally)
         return (
@@ -111,7 +116,7 @@ class Desk:
 
     def next_place_after_making_room(self) -> Assignment | None:
         """Once more, when leases that ran out are open again; for a bot, when there are places for bots."""
-        if self.had_enough:
+        if self.had_enough or self.came_back:
             return None
         made = expire_overdue(now=self.now, study_id=self.participation.study_id, step=self.step.name)
         if not made and self.participation.rehearsal:

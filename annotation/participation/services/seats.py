@@ -37,9 +37,9 @@ def take_seats(*, participation: Participation, answers: Mapping[str, Mapping[st
 def release_stale_seats(*, now: datetime) -> int:
     """Give back the seats of people who have not been seen for too long, and say so in their state. How many."""
     limit = now - timedelta(hours=settings.SEAT_TIMEOUT_HOURS)
-    stale = Participation.objects.filter(state=Participation.State.ACTIVE, last_seen_at__lt=limit).exclude(
-        quota_cells=[]
-    )
+    stale = Participation.objects.filter(
+        state=Participation.State.ACTIVE, last_seen_at__lt=limit, asked_back=""
+    ).exclude(quota_cells=[])
     return sum(_release(pk, limit, now) for pk in stale.values_list("pk", flat=True))
 
 

@@ -177,6 +177,15 @@ def reopen(request: HttpRequest, pid: UUID) -> HttpResponse:
     return redirect(current_url(participation))
 
 
+@require_POST
+@never_cache
+def go_back(request: HttpRequest, pid: UUID) -> HttpResponse:
+    """Somebody who is at the end takes up what they were asked for again."""
+    participation = participation_for(request, pid)
+    services.go_back(participation=participation, now=timezone.now())
+    return redirect(current_url(participation))
+
+
 # ---- parts of the above ----------------------------------------------------------------------------------------------
 def _here(participation: Participation, name: str, kind: type[Kind]) -> Kind | None:
     """The step, if it is of that kind and the person is in it."""
