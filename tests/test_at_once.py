@@ -18,11 +18,14 @@ from typing import Any
 import httpx
 import pytest
 
+from annotation.api.models import KeptReply
+from annotation.assignments.models import Assignment
 from annotation.conversations.models import Turn
-from annotation.items.models import Candidate
+from annotation.exports.models import ExportRun
+from annotation.items.models import Candidate, Item
 from annotation.judgements.models import Judgement
 from annotation.participation.models import Participation, QuotaCell
-from tests.factories import studies, talks
+from tests.factories import comparisons, studies, talks, tokens
 from tests.factories.participations import participation
 from tests.factories.streams import held_by
 from tests.live import ROOT, wait_until, worker_environment
@@ -190,3 +193,86 @@ def test_the_last_seats_of_a_cell_go_to_no_more_people_than_there_are_seats(site
     states = Counter(Participation.objects.values_list("state", flat=True))
     assert (cell.taken, states) == (seats, {"active": seats, "full": wanting - seats})
     assert Participation.objects.exclude(quota_cells=[]).count() == seats
+
+
+# -- the API -----------------------------------------------------------------------------------------------------------
+def asked_at_once(
+    sites: Sequence[str], secrets: Sequence[str], path: str, bodies: Sequence[Any], with_key: str = ""
+) -> list[httpx.Response]:
+    """Scripts send at the same moment, each over a connection of its own; the sites take turns."""
+    together = Barrier(len(secrets))
+
+    def one(site: str, secret: str, body: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {secret}"} | ({"Idempotency-Key": with_key} if with_key else {})
+        with httpx.Client(base_url=site, headers=headers, timeout=60) as client:
+            together.wait()
+            return client.post(f"/api/v1/{path}", json=body)
+
+    with ThreadPoolExecutor(len(secrets)) as pool:
+        return list(pool.map(one, itertools.islice(itertools.cycle(sites), len(secrets)), secrets, bodies))
+
+
+def judge_of(made: Any) -> str:
+    return tokens.token(made.owner or tokens.researcher(made), "judge", study=made)[1]
+
+
+def test_a_judge_that_comes_in_several_times_at_once_is_one_and_holds_one_place(sites: list[str]) -> None:
+    secret = judge_of(comparisons.comparing())
+    leased = asked_at_once(sites, [secret] * POSTS, "assignments/lease/", [{}] * POSTS)
+    assert ({one.status_code for one in leased}, Participation.objects.count()) == ({200}, 1)
+    assert {one.json()["assignment"] for one in leased} == {str(Assignment.objects.get(state="leased").pk)}
+
+
+def test_judges_that_ask_at_once_get_no_place_twice_and_none_too_many(sites: list[str]) -> None:
+    made = comparisons.comparing(items=2, step={"overlap": 2})
+    leased = asked_at_once(sites, [judge_of(made) for _ in range(POSTS)], "assignments/lease/", [{}] * POSTS)
+    assert Counter(one.status_code for one in leased) == {200: 4, 204: POSTS - 4}
+    places = [one.json()["assignment"] for one in leased if one.status_code == 200]
+    assert len(set(places)) == 4
+    taken = Counter(Assignment.objects.filter(pk__in=places).values_list("item", flat=True))
+    assert sorted(taken.values()) == [2, 2]
+
+
+def test_an_answer_that_is_sent_several_times_at_once_is_one_judgement_with_one_receipt(sites: list[str]) -> None:
+    secret = judge_of(comparisons.comparing())
+    (card,) = asked_at_once(sites[:1], [secret], "assignments/lease/", [{}])
+    path, body = f"assignments/{card.json()['assignment']}/submit/", {"fields": {"A-score": 70, "B-score": 20}}
+    sent = asked_at_once(sites, [secret] * POSTS, path, [body] * POSTS, with_key="once")
+    judgement = Judgement.objects.get()
+    assert Counter(one.status_code for one in sent) == {201: 1, 200: POSTS - 1}
+    assert {one.json()["receipt"] for one in sent} == {judgement.receipt}
+
+
+def test_of_two_answers_under_one_key_of_the_api_the_first_stays_and_the_other_is_refused(sites: list[str]) -> None:
+    secret = judge_of(comparisons.comparing())
+    (card,) = asked_at_once(sites[:1], [secret], "assignments/lease/", [{}])
+    bodies = [{"fields": {"A-score": score, "B-score": 20}} for score in (70, 10)]
+    sent = asked_at_once(sites, [secret] * 2, f"assignments/{card.json()['assignment']}/submit/", bodies, with_key="k")
+    assert sorted(one.status_code for one in sent) == [201, 409]
+    first = next(body for body, one in zip(bodies, sent, strict=True) if one.status_code == 201)
+    judgement = Judgement.objects.get()
+    slots = judgement.assignment.presentation.slots()
+    assert judgement.answers["score"][slots["A"]]["value"] == first["fields"]["A-score"]
+
+
+def test_the_same_items_sent_at_once_come_in_once(sites: list[str]) -> None:
+    made = comparisons.comparing(items=1)
+    secret = tokens.token(tokens.researcher(made), "items")[1]
+    body = {"items": [{"external_id": f"e{number}", "context": {"criterion": "Brevity"}} for number in range(20)]}
+    path = f"item-sets/{Item.objects.get().item_set_id}/items/"
+    sent = asked_at_once(sites, [secret] * POSTS, path, [body] * POSTS)
+    assert [sorted(one.json()["added"] for one in sent), {one.status_code for one in sent}] == [
+        [0] * (POSTS - 1) + [20], {200},
+    ]  # fmt: skip
+    assert sorted(Item.objects.values_list("ordinal", flat=True)) == list(range(21))
+
+
+def test_a_release_that_is_asked_for_several_times_at_once_under_one_key_is_one(sites: list[str]) -> None:
+    made = comparisons.comparing()
+    secret = tokens.token(tokens.researcher(made), "export")[1]
+    body = {"study": made.slug, "layout": "raw_votes"}
+    sent = asked_at_once(sites, [secret] * POSTS, "exports/", [body] * POSTS, with_key="release")
+    assert [{one.status_code for one in sent}, {one.json()["id"] for one in sent}] == [
+        {202}, {str(ExportRun.objects.get().pk)},
+    ]  # fmt: skip
+    assert KeptReply.objects.count() == 1
