@@ -1,6 +1,7 @@
 """The API's description of itself, and a page to read it. Both are public: they tell what the source code tells."""
 
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -10,6 +11,8 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
 from annotation.api.problems import ProblemRenderer, problem
+
+_MAKING = Lock()
 
 
 @require_safe
@@ -31,9 +34,15 @@ def nothing(request: HttpRequest, rest: str = "") -> HttpResponse:
     return JsonResponse(body, status=404, content_type=ProblemRenderer.media_type)
 
 
-@cache
 def openapi() -> dict[str, Any]:
-    """Made once per process: it follows from the code alone."""
+    """Made once per process: it follows from the code alone. One thread at a time, because what makes it is not meant
+    for two."""
+    with _MAKING:
+        return _made()
+
+
+@cache
+def _made() -> dict[str, Any]:
     generator = SchemaGenerator()  # type: ignore[no-untyped-call]  # it has no types
     made: dict[str, Any] = generator.get_schema(request=None, public=True)  # type: ignore[no-untyped-call]  # as above
     return made
