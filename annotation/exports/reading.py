@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from annotation.accounts.models import Annotator
 from annotation.assignments.models import Presentation
 from annotation.conversations.models import Conversation, Turn
 from annotation.exports.consents import Ticked, covered_steps
@@ -113,9 +114,16 @@ class Reading:
         return PersonRows(person, document, stored, ticked, steps, ended)
 
     def covered(self, people: Sequence[Participation]) -> dict[UUID, frozenset[str]]:
-        """Person → the steps that their consents cover."""
+        """Person → the steps that their consents cover. An AI judge has nothing to agree to."""
         ticked = self._ticked(people)
-        return {person.pk: covered_steps(self.document(person.version), ticked[person.pk]) for person in people}
+        ai = Participation.objects.filter(pk__in=[one.pk for one in people], annotator__kind=Annotator.Kind.AI)
+        machines = set(ai.values_list("pk", flat=True))
+        return {
+            person.pk: frozenset(step.name for step in self.document(person.version).steps)
+            if person.pk in machines
+            else covered_steps(self.document(person.version), ticked[person.pk])
+            for person in people
+        }
 
     def _answers(self, people: Sequence[Participation]) -> dict[UUID, dict[str, tuple[datetime, Stored]]]:
         answers: dict[UUID, dict[str, tuple[datetime, Stored]]] = defaultdict(dict)

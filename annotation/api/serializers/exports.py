@@ -22,6 +22,7 @@ class ExportFileShape(serializers.Serializer[Any]):
 class ExportShape(serializers.ModelSerializer[ExportRun]):
     study = serializers.SlugRelatedField[Study](slug_field="slug", read_only=True)
     writers = serializers.ListField(child=serializers.CharField(), read_only=True)
+    options = serializers.DictField(read_only=True)
     files = serializers.SerializerMethodField(help_text="Empty before it is done.")
 
     class Meta:
@@ -33,6 +34,7 @@ class ExportShape(serializers.ModelSerializer[ExportRun]):
             "layout_version",
             "writers",
             "rehearsal",
+            "options",
             "cut_off",
             "state",
             "error",
@@ -57,6 +59,7 @@ class NewExport(serializers.Serializer[Any]):
         child=serializers.ChoiceField(choices=list(WRITERS)), allow_empty=False, max_length=10, required=False
     )
     rehearsal = serializers.BooleanField(required=False, default=False)
+    options = serializers.DictField(required=False, default=dict, help_text="Of the layout; its defaults hold beside.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return {"writers": list(DEFAULT_WRITERS)} | attrs

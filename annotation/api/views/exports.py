@@ -42,7 +42,7 @@ class Exports(Listing):
     ordering = ("-created_at", "-id")
     filters = ExportFilters
     ways = {"study": "study__slug"}
-    problems = {"POST": (404, 409)}
+    problems = {"POST": (400, 404, 409)}
 
     def get_queryset(self) -> QuerySet[ExportRun]:
         return reachable_runs(self)
