@@ -82,22 +82,15 @@ def subject_of(kind: str) -> Subject:
 
 
 def document(language: str = "en") -> StudyDocument:
+    """Every question in its library, and one page that gives the frame."""
     questions = {name: {"text": TITLES.get(name, f"About {name}")} | own for name, own in QUESTIONS.items()}
-    single = [name for name, own in QUESTIONS.items() if subject_of(own["kind"]) == ONE]
-    pair = [name for name, own in QUESTIONS.items() if subject_of(own["kind"]) == PAIR]
     return checked(
         {
             "study": "kinds",
             "title": "Kinds of comparisons",
             "languages": [language],
-            "item_sets": {"items": {}},
             "questions": questions,
-            "protocols": {
-                "all": {"about_item": [name for name in questions if name not in single + pair]},
-                "pair": {"arrangement": "pair", "about_item": pair},
-                "single": {"arrangement": "single", "per_candidate": single},
-            },
-            "steps": [{"comparisons": "main", "items": "items", "protocol": ["all", "pair", "single"], "overlap": 1}],
+            "steps": [{"questionnaire": "frame", "pages": [["safe"]]}],
         }
     )
 
