@@ -1,10 +1,14 @@
 """Questions that name candidates or read texts, bound to what a place shows."""
 
+import random
+
 import pytest
 
 from annotation.judgements.asking import JudgementForm
 from annotation.judgements.models import Judgement
+from annotation.participation.rehearsal.pages import read_page
 from annotation.studies.queries import document_of
+from annotation.studies.questions.base import Temperament
 from tests.factories import cards, participations, studies
 
 pytestmark = pytest.mark.django_db
@@ -60,3 +64,56 @@ def test_form_shows_the_texts_and_the_draft_that_the_item_has() -> None:
         texts[place.presentation.slots()[slot]] for slot in "AB"
     ]
     assert widgets["reason"]["value"] == "It is shorter."
+
+
+EVERY_KIND = {
+    "preferred": {"kind": "preference", "both_bad": True, "cannot_judge": True},
+    "graded": {"kind": "graded_preference", "points": 7},
+    "two": {"kind": "best_of"},
+    "ends": {"kind": "best_worst"},
+    "order": {"kind": "ranking", "not_rankable": True},
+    "grid": {"kind": "aspect_grid", "aspects": ["fun", "true"], "stars": 5, "na_cells": True},
+    "shared": {"kind": "points"},
+    "reasons": {"kind": "reasons", "choices": ["clear", "short"], "by_side": True},
+    "sure": {"kind": "confidence"},
+    "reason": {"kind": "rationale", "openings": ["Answer A is", "Answer B is"]},
+    "kept": {"kind": "extract", "order": "chosen"},
+    "marks": {"kind": "spans", "categories": ["fact", "style"], "polarity": True},
+}
+EACH_KIND = {
+    "stars": {"kind": "stars"},
+    "safe": {"kind": "yes_no"},
+    "edited": {"kind": "edit"},
+    "spots": {"kind": "spans"},
+    "area": {"kind": "label_tree", "tree": {"a": ["b", "c"], "d": None}},
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_card_with_every_kind_is_shown_and_a_bots_answers_to_it_are_stored(seed: int) -> None:
+    questions = {name: {"text": "Well?"} | own for name, own in (EVERY_KIND | EACH_KIND).items()}
+    protocol = {"choice": None, "per_candidate": list(EACH_KIND), "about_item": list(EVERY_KIND)}
+    made = studies.study(cards.document(questions=questions, protocol=protocol))
+    cards.item(made, documents=[{"title": "", "text": "It rained. It stopped. It snowed."}])
+    cards.open_all(made)
+    person = participations.participation(made)
+    client = participations.browser(person)
+    address = f"/p/{person.pk}/judge/cards/"
+    client.post(f"{address}begin/")
+    place = cards.held(person)
+    html = client.get(address).content.decode()
+    form = next(one for one in read_page("http://testserver/", html).forms.values() if one.questions)
+    asked = JudgementForm(place, place.presentation, document_of(made.current), {}, "en").questions.asked
+    assert sorted(form.questions) == sorted(one.prefix for one in asked)
+    rng = random.Random(seed)
+    answers = dict(form.values)
+    for one in asked:
+        answers |= one.question.bot_fields(one.prefix, None, rng, Temperament())
+    page = client.post(f"{address}{place.pk}/", answers, headers={"X-PV-Form": "1"})
+    assert "data-error-summary" not in page.content.decode()
+    stored = Judgement.objects.get().answers
+    assert {name: sorted(targets) for name, targets in stored.items()} == {
+        **{name: [""] for name in EVERY_KIND},
+        **{name: sorted(place.presentation.slots().values()) for name in EACH_KIND},
+    }
+    assert {about["missing"] for targets in stored.values() for about in targets.values()} == {""}
