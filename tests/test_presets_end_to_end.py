@@ -20,12 +20,14 @@ from annotation.participation.rehearsal.run import Rehearsal
 from annotation.studies.loading import read_source
 from annotation.studies.models import Study
 from annotation.studies.queries import document_of
-from annotation.studies.services import open_study, publish, save_source
+from annotation.studies.services import open_study, publish, save_source, with_models_served
 from models_serving.catalog.models import ServedModel
 from tests.conftest import LiveSite
 from tests.live import wait_until
 
 Rows = dict[str, list[dict[str, Any]]]
+# what a model writes that is asked for four answers in one call
+SEVERAL = "".join(f"<answer {n}>Answer {n} of turn {{turn}} puts {n} first.</answer {n}>" for n in range(1, 5))
 FEW = {"per_person": {"min": 2, "max": 3}}
 DEMO_MODELS = ("demo-terse", "demo-warm", "demo-formal", "demo-playful")
 
@@ -59,6 +61,16 @@ INNER = {
     ("ultrafeedback", "completions"): COMPLETION,
     ("helpsteer2_preference", "all_preferences_unprocessed"): ("statement", "elaboration", "strength"),
 }
+# what makes a study the one that it is, seen in its records: (preset, layout) → the values of a column
+MARKS: dict[tuple[str, str], tuple[str, set[Any]]] = {
+    ("multipref", "raw_votes"): ("pool", {"crowd", "expert", "ai"}),
+    ("helpsteer", "aspects"): ("pool", {"raters"}),
+    ("helpsteer", "raw_votes"): ("pool", {"judges"}),
+    ("context_aware", "raw_votes"): ("protocol", {"given", "picked", "written"}),
+    ("community_alignment", "community_alignment"): ("is_pregenerated_first_prompt", {True, False}),
+    ("hpd_v2", "preference"): ("step", {"images"}),
+    ("turing_rsa", "linked_tables"): ("protocol", {"similarity"}),
+}
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,7 @@ VOTES = ("raw_votes", ("prompt_a", "response_a", "prompt_b", "response_b", "labe
 LISTWISE = ("listwise", ("prompt", "responses", "ranks", "scores"))
 ASPECTS = ("aspects", ("prompt", "response", "aspect", "value"))
 SOFT = ("soft_preference", ("prompt", "chosen", "rejected", "votes_a", "votes_b", "ties", "n", "p_a"))
+LINKED = ("judgements", ("judgement_id", "protocol", "answers", "timings", "superseded_by", "submitted_at"))
 PLAYS = [
     Play("multipref", 5, {"multipref": ("multipref", MULTIPREF), "preference": PREFERENCE, "soft_preference": SOFT,
                           "raw_votes": VOTES}, exact=("multipref",)),
@@ -96,14 +109,19 @@ PLAYS = [
     Play("context_aware", 3, {"context_preference": (
         "context_preference", ("context", "prompt", "a", "b", "label")), "raw_votes": VOTES}),
     Play("peering_protocols", 3, {"raw_votes": VOTES, "listwise": LISTWISE, "aspects": ASPECTS}),
-    Play("adparaphrase", 3, {"raw_votes": VOTES, "soft_preference": SOFT, "preference": PREFERENCE}),
+    Play("adparaphrase", 3, {"raw_votes": VOTES, "soft_preference": SOFT, "preference": PREFERENCE,
+                              "linked_tables": LINKED}),
     Play("rationales", 3, {"rationales": ("rationales", ("prompt", "responses", "rationale")),
                            "preference": PREFERENCE, "raw_votes": VOTES}),
     Play("hpd_v2", 3, {"listwise": LISTWISE, "preference": PREFERENCE, "raw_votes": VOTES}),
-    Play("extractive", 3, {"aspects": ASPECTS, "rationales": ("rationales", ("prompt", "responses", "rationale"))}),
+    Play("extractive", 3, {"aspects": ASPECTS, "rationales": ("rationales", ("prompt", "responses", "rationale")),
+                            "linked_tables": LINKED}),
     Play("input_pairs", 3, {"raw_votes": VOTES, "soft_preference": SOFT}),
-    Play("turing_rsa", 3, {}),
-    Play("tencent_eval", 3, {"aspects": ASPECTS, "preference": PREFERENCE, "raw_votes": VOTES}),
+    Play("turing_rsa", 3, {"linked_tables": LINKED}),
+    Play("tencent_eval", 3, {"aspects": ASPECTS, "preference": PREFERENCE, "raw_votes": VOTES,
+                              "linked_tables": LINKED}),
+    Play("community_alignment", 3, {"community_alignment": ("community_alignment", COMMUNITY), "listwise": LISTWISE,
+                                    "raw_votes": VOTES}, exact=("community_alignment",)),
 ]  # fmt: skip
 
 
@@ -121,14 +139,18 @@ def test_bots_play_the_preset_to_the_end_and_its_records_have_the_originals_fiel
     for layout in play.layouts:
         rows = released(study, layout, tmp_path / layout)
         the_fields_are_those_of_the_original(play, layout, rows)
+        if (play.preset, layout) in MARKS:
+            column, values = MARKS[play.preset, layout]
+            assert {record[column] for record in rows[play.layouts[layout][0]]} == values
 
 
 def running(play: Play) -> Study:
     """The preset loaded, published and open, with its items and the candidates that are made for them."""
     for name in DEMO_MODELS:
-        options = {"text": f"Words of {name} at turn {{turn}}."}
+        options = {"text": SEVERAL if play.preset == "community_alignment" else f"Words of {name} at turn {{turn}}."}
         ServedModel.objects.create(name=name, served_name=f"weights-of-{name}", backend="scripted", options=options)
     now, tree = timezone.now(), shortened(read_source(play.preset))
+    tree = with_models_served(tree, list(DEMO_MODELS))
     made = save_source(slug=tree["study"], tree=tree, actor="test", now=now)
     publish(study=made, actor="test", now=now)
     open_study(study=made, actor="test", now=now)
