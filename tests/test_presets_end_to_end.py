@@ -66,6 +66,7 @@ MARKS: dict[tuple[str, str], tuple[str, set[Any]]] = {
     ("multipref", "raw_votes"): ("pool", {"crowd", "expert", "ai"}),
     ("helpsteer", "aspects"): ("pool", {"raters"}),
     ("helpsteer", "raw_votes"): ("pool", {"judges"}),
+    ("ultrafeedback", "ultrafeedback"): ("principle", {"helpfulness", "truthfulness", "honesty", "calibration"}),
     ("context_aware", "raw_votes"): ("protocol", {"given", "picked", "written"}),
     ("community_alignment", "community_alignment"): ("is_pregenerated_first_prompt", {True, False}),
     ("hpd_v2", "preference"): ("step", {"images"}),
@@ -104,6 +105,8 @@ PLAYS = [
         )),
         "aspects": ASPECTS, "raw_votes": VOTES,
     }, exact=("helpsteer2", "helpsteer2_preference")),
+    Play("ultrafeedback", 2, {"ultrafeedback": ("ultrafeedback", ULTRAFEEDBACK), "aspects": ASPECTS,
+                              "listwise": LISTWISE, "raw_votes": VOTES}, exact=("ultrafeedback",)),
     Play("dove_joint", 3, {"joint_preference": (
         "joint_preference", ("prompt_a", "response_a", "prompt_b", "response_b", "label")), "raw_votes": VOTES}),
     Play("context_aware", 3, {"context_preference": (
@@ -141,7 +144,8 @@ def test_bots_play_the_preset_to_the_end_and_its_records_have_the_originals_fiel
         the_fields_are_those_of_the_original(play, layout, rows)
         if (play.preset, layout) in MARKS:
             column, values = MARKS[play.preset, layout]
-            assert {record[column] for record in rows[play.layouts[layout][0]]} == values
+            records = rows[play.layouts[layout][0]]
+            assert {one[column] for record in records for one in record.get("completions", [record])} == values
 
 
 def running(play: Play) -> Study:
@@ -155,8 +159,7 @@ def running(play: Play) -> Study:
     publish(study=made, actor="test", now=now)
     open_study(study=made, actor="test", now=now)
     study = Study.objects.select_related("current").get(pk=made.pk)
-    document = document_of(study.current)
-    wait_until("the items are there", lambda: ready(study, set(document.item_sets)), seconds=60)
+    wait_until("the items are there", lambda: ready(study), seconds=60)
     failed = SetJob.objects.filter(item_set__study=study, state=SetJob.State.FAILED)
     assert list(failed.values_list("item_set__name", "report")) == []
     return study
@@ -167,11 +170,15 @@ def shortened(tree: dict[str, Any]) -> dict[str, Any]:
     return tree | {"steps": [step | FEW if "comparisons" in step else step for step in tree["steps"]]}
 
 
-def ready(study: Study, sets: set[str]) -> bool:
-    """Every set has items, every candidate is final, and no job is under way."""
-    there = set(Item.objects.filter(item_set__study=study).values_list("item_set__name", flat=True))
+def ready(study: Study) -> bool:
+    """Every set has its items, those with a recipe their candidates, and no job is under way."""
+    sets = document_of(study.current).item_sets
+    items = Item.objects.filter(item_set__study=study)
+    made = [name for name, rules in sets.items() if rules.candidates.recipe != "imported"]
+    lacking = items.filter(item_set__name__in=made, candidates__isnull=True)
     jobs = SetJob.objects.filter(item_set__study=study, state__in=[SetJob.State.QUEUED, SetJob.State.RUNNING])
-    return there == sets and not jobs.exists()
+    there = set(items.values_list("item_set__name", flat=True))
+    return there == set(sets) and not lacking.exists() and not jobs.exists()
 
 
 def rehearsed(live_site: LiveSite, study: Study, bots: int) -> Sequence[Journey]:
