@@ -35,9 +35,9 @@ function pressed(key) {
   const answers = [...form.querySelectorAll(".answer")];
   const answer = /[1-9]/.test(key) ? answers[Number(key) - 1] : answers.find((one) => one.dataset.slot.toLowerCase() === key);
   const focused = document.activeElement?.closest("[data-question]");
-  // of a question with rows, a key belongs to the row
-  const row = document.activeElement?.closest('[role="radiogroup"]') ?? focused;
-  const here = focused && form.contains(focused) ? takes(row, key, answer).concat(points(row, key)) : [];
+  // of a question with lines of choices, a key belongs to its line
+  const line = document.activeElement?.closest('[role="radiogroup"]') ?? focused;
+  const here = focused && form.contains(focused) ? takes(line, key, answer).concat(points(line, key)) : [];
   if (here.length) return press(here[0]);
   const own = answer?.querySelector(".answer-rating .question :is(input:not([type=hidden]), select, textarea)");
   if (own) return goTo(own, answer);
