@@ -10,39 +10,18 @@ from django.utils import timezone
 from annotation.common.errors import DocumentError
 from annotation.conversations.models import Conversation
 from annotation.conversations.services.conversations import abandon_conversation, finish_conversation
-from annotation.items.models import Item, ItemSet
 from annotation.participation.models import Participation
 from annotation.participation.rehearsal.pages import read_page
 from annotation.studies.loading import checked
 from annotation.studies.models import Study
-from tests.factories import participations, studies, talks
-
-WORDS = ["What is fair?", "What do I owe my parents?", "Is work a virtue?"]
-
-
-def document(**rules: Any) -> dict[str, Any]:
-    step = {"types": {}, "after": [], "shared_openings": {"items": "openings", "overlap": 2} | rules}
-    return talks.document(step=step, item_sets={"openings": {}})
+from tests.factories import participations, talks
+from tests.factories.openings import WORDS, document, with_openings
 
 
 @pytest.fixture
 def study(db: None) -> Study:
     talks.served()
     return with_openings()
-
-
-def with_openings(words: list[str] = WORDS, **rules: Any) -> Study:
-    study = studies.study(document(**rules))
-    item_set = ItemSet.objects.create(study=study, name="openings")
-    for ordinal, text in enumerate(words):
-        Item.objects.create(
-            item_set=item_set,
-            ordinal=ordinal,
-            origin=Item.Origin.IMPORTED,
-            context={"messages": [{"role": "user", "content": text}]},
-            created_at=timezone.now(),
-        )
-    return study
 
 
 def begun(study: Study, **changes: Any) -> Conversation:

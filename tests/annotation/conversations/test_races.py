@@ -1,6 +1,7 @@
 """Two at once: real threads on a real database, each with its own connection."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from annotation.conversations.services.turns import Spoken, judge_turn, retry_tu
 from annotation.items.models import Candidate, Draw, Generation
 from annotation.judgements.models import Judgement
 from models_serving.catalog.models import ServedModel
-from tests.factories import talks
+from tests.factories import openings, participations, talks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AT_ONCE = 6
@@ -175,3 +176,11 @@ def test_the_last_judgement_and_a_message_at_once_leave_one_open_turn() -> None:
     got = at_once(act)
     assert kinds(got) == {"ConflictError": AT_ONCE - 1, "Submission": 1}
     assert [row.state for row in Turn.objects.order_by("attempt")] == ["judged", "generating"]
+
+
+def test_many_who_begin_at_once_begin_with_each_shared_message_as_often_as_is_allowed() -> None:
+    study = openings.with_openings(overlap=2)
+    people = [participations.participation(study) for _ in range(8)]
+    got = at_once(lambda number: talks.conversation(people[number], kind=""), count=len(people))
+    begun = Counter(talk.opening.context["messages"][0]["content"] if talk.opening else "" for talk in got)
+    assert begun == dict.fromkeys(openings.WORDS, 2) | {"": 2}
