@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import StringIO
@@ -50,12 +51,16 @@ def only_one_here() -> Iterator[None]:
         yield
 
 
-def refuse_taken_ports() -> None:
+def refuse_taken_ports(*, patience: float = 0.0) -> None:
+    """Waits `patience` seconds for a port: the system takes it back a moment after the program that had it is gone."""
+    deadline = time.monotonic() + patience
     wanted = [("PORT", settings.HOST, settings.PORT)]
     if not settings.OUTSIDE_MODEL_SERVER:
         wanted.append(("MODEL_SERVER_PORT", "127.0.0.1", settings.MODEL_SERVER_PORT))
     for name, host, port in wanted:
-        if not port_is_free(host, port):
+        while not (free := port_is_free(host, port)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if not free:
             raise CommandError(f"Port {port} is in use. Stop what listens there, or choose another: {name}={port + 1}")
 
 

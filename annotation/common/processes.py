@@ -130,7 +130,7 @@ class Supervisor:
 
 
 def _wait_until_gone(pid: int) -> None:
-    """A process that is no child of ours: its port is free once it is gone."""
+    """A process that is no child of ours."""
     deadline = time.monotonic() + 5
     while command_of(pid) and time.monotonic() < deadline:
         time.sleep(0.02)

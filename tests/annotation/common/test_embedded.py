@@ -1,10 +1,11 @@
-"""What `manage.py up` tells the catalogue about the models that it serves."""
+"""What `manage.py up` asks of the machine, and what it tells the catalogue about the models that it serves."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError
 from django.utils import timezone
 
 from annotation.common import embedded
@@ -54,3 +55,20 @@ def test_export_of_the_demo_study_names_provider_family_and_type_of_every_model(
         (name, code, "Plurivox demo", "Plurivox", "Open Access", "Chat", "models_serving/demo/README.md")
         for name, code in (("demo-terse", "DT"), ("demo-warm", "DW"), ("demo-formal", "DF"), ("demo-playful", "DP"))
     ]
+
+
+def test_a_port_is_waited_for_only_while_what_was_killed_may_still_hold_it(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.HOST, settings.PORT, settings.OUTSIDE_MODEL_SERVER = "127.0.0.1", 8123, "http://127.0.0.1:1/v1"
+    asked: list[int] = []
+
+    def free_at_the_third_look(host: str, port: int) -> bool:
+        asked.append(port)
+        return len(asked) >= 3
+
+    monkeypatch.setattr(embedded, "port_is_free", free_at_the_third_look)
+    with pytest.raises(CommandError, match=r"^Port 8123 is in use\. .*: PORT=8124$"):
+        embedded.refuse_taken_ports()
+    embedded.refuse_taken_ports(patience=60)
+    assert asked == [8123] * 3

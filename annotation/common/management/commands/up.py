@@ -51,7 +51,7 @@ class Command(BaseCommand):
         self.stdout.write(self.style.MIGRATE_HEADING(f"\nPlurivox, with its data in {settings.DATA_DIR}\n"))
         if left := supervisor.sweep():
             self._line("cleared away", f"{', '.join(left)}, left by a start that was killed")
-        embedded.refuse_taken_ports()
+        embedded.refuse_taken_ports(patience=5.0 if left else 0.0)
         # loading models takes longest, so it goes on while everything else is prepared
         if not settings.OUTSIDE_MODEL_SERVER:
             supervisor.start(embedded.model_server())
