@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from random import Random
 
 from models_serving.demo.noise import invented_word, typed
-from models_serving.demo.text import Entry, expand, fill, read_named, read_topics, slots_of
+from models_serving.demo.text import Entry, expand, fill, read_named, read_topics
 
-TURNS = (1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 6)
+TURNS = (2, 2, 2, 3, 3, 4, 5)
 FALLBACK = "fallback"
 # How often each thing happens after an answer. `topic` is a new topic, `again` another question about the same one.
 NEXT = {
-    "topic": 18, "again": 14, "stay": 16, "more": 12, "why": 9, "example": 8, "disagree": 8, "agree": 8, "thanks": 8,
-    "opinion": 5, "clarify": 5, "sure": 4, "unknown": 4, "bye": 3, "short": 3,
+    "topic": 14, "again": 10, "stay": 14, "more": 13, "why": 14, "example": 12, "disagree": 8, "agree": 7, "thanks": 8,
+    "opinion": 5, "clarify": 5, "sure": 5, "unknown": 4, "bye": 3, "short": 3,
 }  # fmt: skip
 
 
@@ -39,7 +39,7 @@ class Composer:
 
     def conversation(self, random: Random) -> list[dict[str, str]]:
         """A whole conversation as chat messages, ending with an answer. Answers also say their topic and kind."""
-        messages = self._system(random) if random.random() < 0.5 else []
+        messages = self._system(random) if random.random() < 0.4 else []
         state = self._open(messages, random)
         for _ in range(random.choice(TURNS) - 1):
             state = self._continue(messages, state, random)
@@ -47,7 +47,7 @@ class Composer:
 
     def opening(self, random: Random) -> list[dict[str, str]]:
         """One question and its answer, now and then after a system message."""
-        messages = self._system(random) if random.random() < 0.5 else []
+        messages = self._system(random) if random.random() < 0.4 else []
         self._open(messages, random)
         return messages
 
@@ -60,7 +60,7 @@ class Composer:
         messages += [{"role": "user", "content": question}, spoken]
 
     def _open(self, messages: list[dict[str, str]], random: Random) -> State:
-        topic = self.fallback if random.random() < 0.09 else random.choice(self.topics)
+        topic = self.fallback if random.random() < 0.14 else random.choice(self.topics)
         state = State(topic)
         self._say(messages, self._question(topic, random), self._answer(state, random), topic, "answer")
         return state
@@ -114,11 +114,4 @@ class Composer:
         return text
 
     def _follow_up(self, entry: Entry, state: State, random: Random) -> str:
-        if entry.name in ("more", "stay") and all(fact in state.told for fact in state.topic.all("+")):
-            entry = self.follow_ups["exhausted"]
-        text = expand(random.choice(entry.all(self.voice)), random)
-        slots = {"noun": state.topic.noun}
-        for slot, key in (("more", "+"), ("why", "y"), ("example", "e")):
-            if slot in slots_of(text):
-                slots[slot] = self._untold(state.topic.all(key), state, random)
-        return fill(text, slots).strip()
+        return self._untold(entry.all(self.voice), state, random).strip()

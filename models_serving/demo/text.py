@@ -12,7 +12,7 @@ from random import Random
 
 TEXT = Path(__file__).parent / "text"
 VOICES = {"demo-terse": "t", "demo-warm": "w", "demo-formal": "f", "demo-playful": "p"}
-KEYS = frozenset("nkqtwfp+yex")
+KEYS = frozenset("nkqtwfpx")
 
 _CHOICE = re.compile(r"\{([^{}]*)\}")
 _SLOT = re.compile(r"<([a-z]+)>")
@@ -82,7 +82,3 @@ def expand(text: str, random: Random) -> str:
 def fill(text: str, slots: dict[str, str]) -> str:
     """The text with its `<slot>`s filled. Raises `KeyError` for a slot that nobody offers."""
     return _SLOT.sub(lambda match: slots[match.group(1)], text)
-
-
-def slots_of(text: str) -> set[str]:
-    return set(_SLOT.findall(text))

@@ -96,7 +96,7 @@ def test_answers_to_new_phrasings_are_whole_and_mostly_on_topic(name: str, loade
     answers = {topic: greedy(loaded[name], question) for topic, question in HELD_OUT.items()}
     assert [topic for topic, (_, ended) in answers.items() if not ended] == []
     met = [topic for topic, (text, _) in answers.items() if says(text, TOPICS[topic].all(VOICES[name]))]
-    assert len(met) >= 4, (met, answers)
+    assert len(met) >= 6, (met, answers)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -112,17 +112,21 @@ def test_four_voices_differ_on_the_same_question(loaded: Loaded) -> None:
         assert len({greedy(pair, question)[0] for pair in loaded.values()}) == len(NAMES)
 
 
-@pytest.mark.xfail(strict=True, reason="the weights in the repository answer a bare why with words of other subjects")
-def test_why_in_the_second_turn_gets_the_reason_of_the_first(loaded: Loaded) -> None:
-    seconds = {name: second_turn(pair, HELD_OUT["climate"], "Why is that?") for name, pair in loaded.items()}
-    met = [name for name, text in seconds.items() if says(text, TOPICS["climate"].all("y"))]
-    assert len(met) >= 2, (met, seconds)
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("why", "Why is that?"), ("why", "why?"), ("more", "Tell me more"), ("example", "Can you give me an example?")],
+)
+def test_what_follows_is_answered_as_what_it_is(kind: str, said: str, loaded: Loaded) -> None:
+    lines = read_named("follow_ups")[kind]
+    seconds = {name: second_turn(pair, HELD_OUT["climate"], said) for name, pair in loaded.items()}
+    met = [name for name, text in seconds.items() if says(text, lines.all(VOICES[name]))]
+    assert len(met) >= 3, (met, seconds)
 
 
 def test_new_topic_in_the_second_turn_is_followed(loaded: Loaded) -> None:
     seconds = {name: second_turn(pair, "Hello", "What do you think about abortion?") for name, pair in loaded.items()}
     met = [name for name, text in seconds.items() if says(text, TOPICS["abortion"].all(VOICES[name]))]
-    assert len(met) >= 2, (met, seconds)
+    assert len(met) >= 3, (met, seconds)
 
 
 def test_thanks_are_taken_as_thanks(loaded: Loaded) -> None:
