@@ -65,25 +65,29 @@ class TimeLimits:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """What is asked of a model. `model` is the name that the endpoint knows it by."""
+    """What is asked of a model. `model` is the name that the endpoint knows it by. `wishes`: sampling parameters that
+    `client.ask` leaves out where an endpoint does not honour them; without them such an endpoint refuses."""
 
     model: str
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
     limits: TimeLimits = field(default_factory=TimeLimits)
     request_id: str = ""
+    wishes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a model answers: the backend's name, its address and options, and the names of the sampling parameters
-    that it honours (`None`: unknown, all are sent). The key is read from `api_key_env` when it is used."""
+    """Where a model answers: the backend's name, its address and options, which server's dialect it speaks (empty: the
+    plain protocol), and the names of the sampling parameters that it honours (`None`: what its dialect is known to
+    honour). The key is read from `api_key_env` when it is used."""
 
     backend: str
     url: str = ""
     api_key_env: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     supported: frozenset[str] | None = None
+    dialect: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +114,19 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class Try:
+    """A try that came to nothing before the answer began: at which endpoint, why, and how many seconds it took."""
+
+    endpoint: str
+    kind: FailureKind
+    error: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of an answer. `sent` is the exact body that went out, `report` what the server said of itself."""
+    """The end of an answer. `sent` is the exact body that went out, `report` what the server said of itself. `endpoint`
+    and `tries` are filled in by `client.ask`: which one answered, and what was tried before."""
 
     text: str
     finish_reason: FinishReason
@@ -119,6 +134,8 @@ class Finished:
     timings: Timings
     sent: Mapping[str, Any]
     report: Mapping[str, Any]
+    endpoint: str = ""
+    tries: tuple[Try, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +149,8 @@ class Failed:
     timings: Timings
     sent: Mapping[str, Any]
     retry_after: float | None = None
+    endpoint: str = ""
+    tries: tuple[Try, ...] = ()
 
 
 Event = Chunk | Finished | Failed
@@ -140,10 +159,31 @@ Event = Chunk | Finished | Failed
 @dataclass(frozen=True, slots=True)
 class Report:
     """What an endpoint says when it is asked what it serves: whether it answered, the models that it names, whether
-    the wanted one is among them, what it says of that one's exact state, and what went wrong."""
+    the wanted one is among them, what it says of that one's exact state, and what went wrong. `dialect`: which server
+    it seems to be, empty where nothing tells. `context`: tokens that prompt and answer may have together."""
 
     reachable: bool
     serves: bool
     models: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+    dialect: str = ""
+    version: str = ""
+    context: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an endpoint was found able to do when it was tried with tiny requests. `honours` are the sampling parameters
+    that may be sent; `refused` were answered with an error, `ignored` were taken and had no effect. `seed_repeats`:
+    whether one seed gave one text twice (`None`: seeds cannot be sent)."""
+
+    dialect: str
+    version: str
+    context: int | None
+    honours: tuple[str, ...]
+    refused: tuple[str, ...]
+    ignored: tuple[str, ...]
+    counts_tokens: bool
+    seed_repeats: bool | None
+    first_token_s: float | None

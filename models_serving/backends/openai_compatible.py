@@ -1,4 +1,5 @@
-"""Any server that answers the OpenAI chat API with a stream: our own, vLLM, SGLang, TGI, hosted providers.
+"""Any server that answers the OpenAI chat API with a stream: our own, vLLM, SGLang, TGI, Ollama, llama.cpp, Ray Serve,
+hosted providers. What differs between them stands in `dialects.py`.
 
 The options of an endpoint, all optional:
 
@@ -10,7 +11,6 @@ import json
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
@@ -18,15 +18,15 @@ from typing import Any, NoReturn
 import httpx
 
 from models_serving import outbound
-from models_serving.backends.base import BackendError, End, Piece, known_options
-from models_serving.backends.sse import EventParser, EventTooLongError
-from models_serving.contracts import Endpoint, FailureKind, GenerationRequest, Report, Usage
+from models_serving.backends.base import BackendError, Piece, known_options
+from models_serving.backends.chunks import ERROR_CHARS, ChunkReader, message_of, revision_facts
+from models_serving.backends.dialects import Dialect, context_of, dialect_named, recognised
+from models_serving.contracts import Endpoint, FailureKind, GenerationRequest, Report
 from models_serving.limits import PhaseClock
 
 _OPTIONS = frozenset({"include_usage", "extra_body"})
 _OURS = frozenset({"model", "messages", "stream", "stream_options"})
 _ERROR_BYTES = 64_000
-_ERROR_CHARS = 300
 
 
 class OpenAICompatible:
@@ -34,7 +34,7 @@ class OpenAICompatible:
 
     def body(self, endpoint: Endpoint, request: GenerationRequest) -> Mapping[str, Any]:
         options = known_options(endpoint, _OPTIONS)
-        sampling = request.sampling.sent()
+        sampling = _named(dialect_named(endpoint.dialect), request.sampling.sent())
         extra = dict(options.get("extra_body", {}))
         if clash := sorted(set(extra) & (_OURS | set(sampling))):
             raise BackendError("refused", f"extra_body would change {', '.join(clash)}")
@@ -48,13 +48,13 @@ class OpenAICompatible:
         self, endpoint: Endpoint, request: GenerationRequest, body: Mapping[str, Any], clock: PhaseClock
     ) -> Generator[Piece]:
         door = _Door(endpoint)
-        reader = _ChunkReader(clock.limits.max_chars)
+        reader = ChunkReader(clock.limits.max_chars)
         with door.errors(), outbound.sync_client(clock) as client:
             headers = door.headers() | {"Content-Type": "application/json"}
             with client.stream("POST", door.at("chat/completions"), content=_encoded(body), headers=headers) as answer:
                 if answer.status_code != 200:
                     door.refuse(answer, _some(answer.iter_raw()))
-                reader.check(answer)
+                reader.check(answer.headers)
                 for received in answer.iter_raw():
                     yield from reader.feed(received)
                     if reader.done:
@@ -65,7 +65,7 @@ class OpenAICompatible:
         self, endpoint: Endpoint, request: GenerationRequest, body: Mapping[str, Any], clock: PhaseClock
     ) -> AsyncGenerator[Piece]:
         door = _Door(endpoint)
-        reader = _ChunkReader(clock.limits.max_chars)
+        reader = ChunkReader(clock.limits.max_chars)
         with door.errors():
             async with outbound.async_client(clock) as client:
                 headers = door.headers() | {"Content-Type": "application/json"}
@@ -73,7 +73,7 @@ class OpenAICompatible:
                 async with asked as answer:
                     if answer.status_code != 200:
                         door.refuse(answer, await _asome(answer.aiter_raw()))
-                    reader.check(answer)
+                    reader.check(answer.headers)
                     async for received in answer.aiter_raw():
                         for piece in reader.feed(received):
                             yield piece
@@ -101,6 +101,25 @@ class OpenAICompatible:
             return Report(reachable=answered, serves=False, error=clock.overdue())
         return _report(said, model)
 
+    def version(self, endpoint: Endpoint, clock: PhaseClock) -> str:
+        """What the server says is its version, at the address where its dialect tells; empty where it does not."""
+        about = dialect_named(endpoint.dialect).about
+        if about is None:
+            return ""
+        path, member = about
+        try:
+            door = _Door(endpoint)
+            with (
+                door.errors(),
+                outbound.sync_client(clock) as client,
+                client.stream("GET", door.at_root(path), headers=door.headers()) as answer,
+            ):
+                said = _some(answer.iter_raw())
+                found = json.loads(said) if answer.status_code == 200 else {}
+        except (BackendError, TimeoutError, ValueError):
+            return ""
+        return str(found.get(member, ""))[:100] if isinstance(found, dict) else ""
+
 
 class _Door:
     """An endpoint's address and key. The key goes into one header and is struck out of everything that comes back."""
@@ -119,6 +138,10 @@ class _Door:
     def at(self, path: str) -> str:
         return f"{self._base}/{path}"
 
+    def at_root(self, path: str) -> str:
+        """Servers tell about themselves beside `/v1`, not below it."""
+        return f"{self._base.removesuffix('/v1')}/{path}"
+
     def headers(self) -> dict[str, str]:
         # A compressed stream may be held back by whoever compresses it.
         headers = {"Accept": "text/event-stream, application/json", "Accept-Encoding": "identity"}
@@ -132,7 +155,7 @@ class _Door:
 
     def refuse(self, answer: httpx.Response, said: bytes) -> NoReturn:
         """Turn an answer that is no stream into the failure that it means."""
-        message = self.without_key(f"HTTP {answer.status_code}: {_message(said)}")[:_ERROR_CHARS]
+        message = self.without_key(f"HTTP {answer.status_code}: {message_of(said)}")[:ERROR_CHARS]
         raise BackendError(_kind(answer.status_code), message, retry_after=_retry_after(answer.headers))
 
 
@@ -159,12 +182,20 @@ class _Errors:
                 raise BackendError("broken", self._door.without_key(f"the connection broke: {error}")) from error
 
 
+def _named(dialect: Dialect, sampling: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters by the names that the server knows. Raises where it takes fewer stop strings than are wanted."""
+    stops = sampling.get("stop", ())
+    if dialect.most_stops is not None and len(stops) > dialect.most_stops:
+        raise BackendError("refused", f"{dialect.name} takes {dialect.most_stops} stop strings at most")
+    return {dialect.names.get(name, name): value for name, value in sampling.items()}
+
+
 def _encoded(body: Mapping[str, Any]) -> bytes:
     """Strict JSON; text that is no Unicode and numbers that are none are refused before anything goes out."""
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, TypeError) as error:
-        raise BackendError("refused", f"the request cannot be written as JSON: {error}"[:_ERROR_CHARS]) from error
+        raise BackendError("refused", f"the request cannot be written as JSON: {error}"[:ERROR_CHARS]) from error
 
 
 def _some(parts: Iterator[bytes], at_most: int = _ERROR_BYTES) -> bytes:
@@ -204,15 +235,6 @@ def _retry_after(headers: httpx.Headers) -> float | None:
         return None
 
 
-def _message(said: bytes) -> str:
-    """The message of an error in OpenAI's shape, or the beginning of whatever came."""
-    try:
-        error = json.loads(said)["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
-    except (ValueError, KeyError, TypeError):
-        return said[:_ERROR_CHARS].decode(errors="replace").strip() or "no reason given"
-
-
 def _report(said: bytes, model: str) -> Report:
     try:
         entries = {str(entry["id"]): entry for entry in json.loads(said)["data"]}
@@ -221,98 +243,12 @@ def _report(said: bytes, model: str) -> Report:
     if model not in entries:
         error = f"it does not serve {model!r}"
         return Report(reachable=True, serves=False, models=tuple(entries), error=error)
-    return Report(reachable=True, serves=True, models=tuple(entries), facts=revision_facts(entries[model]))
-
-
-def revision_facts(said: Mapping[str, Any]) -> dict[str, Any]:
-    """What identifies the exact state of a model in a server's report or list entry; not what changes by itself."""
-    ours = said.get("plurivox")
-    if isinstance(ours, dict) and isinstance(ours.get("revision"), dict):
-        return dict(ours["revision"])
-    known = {"model": said.get("id", said.get("model")), "system_fingerprint": said.get("system_fingerprint")}
-    return {name: value for name, value in known.items() if value is not None}
-
-
-@dataclass
-class _ChunkReader:
-    """Reads one stream of chat completion chunks. What is not as the protocol says breaks the answer."""
-
-    max_chars: int
-    done: bool = False
-    finish_reason: str | None = None
-    usage: Usage = field(default_factory=Usage)
-    report: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        # A character is at most twelve bytes of escaped JSON; the rest is room for a chunk's other members.
-        self._events = EventParser(max_bytes=262_144 + 12 * self.max_chars)
-
-    def check(self, answer: httpx.Response) -> None:
-        kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if kind != "text/event-stream":
-            raise BackendError("broken", f"the answer is {kind or 'of no type'} and no event stream")
-
-    def feed(self, received: bytes) -> Iterator[str]:
-        try:
-            events = self._events.feed(received)
-        except EventTooLongError as error:
-            raise BackendError("too_long", str(error)) from error
-        for event in events:
-            if event.strip() == b"[DONE]":
-                self.done = True
-                return
-            if text := self._chunk(event):
-                yield text
-
-    def _chunk(self, event: bytes) -> str:
-        try:
-            chunk = json.loads(event.decode())
-        except UnicodeDecodeError as error:
-            raise BackendError("broken", "the stream is not UTF-8") from error
-        except (ValueError, RecursionError) as error:
-            raise BackendError("broken", "a chunk is not JSON") from error
-        if not isinstance(chunk, dict):
-            raise BackendError("broken", "a chunk is not an object")
-        if chunk.get("error"):
-            raise BackendError("broken", f"the server reports: {_message(event)}"[:_ERROR_CHARS])
-        self._note(chunk)
-        choices = chunk.get("choices") or []
-        if not choices:
-            return ""
-        try:
-            delta, reason = choices[0].get("delta") or {}, choices[0].get("finish_reason")
-            text = delta.get("content") or ""
-            thought = delta.get("reasoning_content") or delta.get("reasoning") or ""
-        except (AttributeError, TypeError, KeyError, IndexError) as error:
-            raise BackendError("broken", "a chunk is malformed") from error
-        if not isinstance(text, str) or not isinstance(reason, str | None) or not isinstance(thought, str):
-            raise BackendError("broken", "a chunk is malformed")
-        if thought:
-            self.report["reasoning_chars"] = self.report.get("reasoning_chars", 0) + len(thought)
-        self.finish_reason = reason or self.finish_reason
-        return text
-
-    def _note(self, chunk: Mapping[str, Any]) -> None:
-        for name in ("id", "model", "system_fingerprint", "plurivox", "service_tier"):
-            if chunk.get(name) is not None:
-                self.report[name] = chunk[name]
-        if isinstance(counted := chunk.get("usage"), dict):
-            self.usage = Usage(_count(counted, "prompt_tokens"), _count(counted, "completion_tokens"))
-
-    def end(self) -> End:
-        match self.finish_reason:
-            case "stop" | "length" as reason:
-                return End(reason, self.usage, self.report)
-            case None:
-                raise BackendError("broken", "the stream ended without a finish reason")
-            case "content_filter":
-                raise BackendError("refused", "the endpoint's content filter ended the answer")
-            case "deadline":
-                raise BackendError("timeout", "the server's own time limit ended the answer")
-            case other:
-                raise BackendError("broken", f"the server ended the answer with {other[:40]!r}")
-
-
-def _count(counted: Mapping[str, Any], name: str) -> int | None:
-    value = counted.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    entry = entries[model]
+    return Report(
+        reachable=True,
+        serves=True,
+        models=tuple(entries),
+        facts=revision_facts(entry),
+        dialect=recognised(entry),
+        context=context_of(entry),
+    )

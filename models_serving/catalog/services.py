@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from models_serving.backends import BACKENDS
-from models_serving.backends.openai_compatible import revision_facts
+from models_serving.backends.chunks import revision_facts
 from models_serving.catalog.models import ModelRevision, ServedModel
 from models_serving.catalog.queries import enabled_models, endpoint_for
 from models_serving.client import probe, stream_sync

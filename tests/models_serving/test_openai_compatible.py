@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models_serving.backends.base import BackendError, End
-from models_serving.backends.openai_compatible import _ChunkReader, _retry_after
+from models_serving.backends.chunks import ChunkReader
+from models_serving.backends.openai_compatible import _retry_after
 from models_serving.backends.sse import EventParser, EventTooLongError
 from models_serving.client import OutboundError, probe, set_guard, stream_sync
 from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, GenerationRequest, Usage
@@ -352,7 +353,7 @@ def test_an_event_without_end_is_bounded() -> None:
     ).map(lambda value: b"data: " + json.dumps(value).encode() + b"\n\n")
 )
 def test_no_bytes_make_the_reader_raise_anything_but_a_failure(received: bytes) -> None:
-    reader = _ChunkReader(max_chars=1000)
+    reader = ChunkReader(max_chars=1000)
     pieces: list[object] = []
     with contextlib.suppress(BackendError):
         pieces = [*reader.feed(received), reader.end()]

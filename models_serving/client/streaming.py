@@ -1,6 +1,4 @@
-"""The one door to every model: ask, and receive events. Knows no Django, no torch, and of annotators nothing.
-
-Nothing is tried again here: each attempt is the caller's to record. `stream` is for event loops (close it with
+"""One request to one endpoint. Nothing is tried again here. `stream` is for event loops (close it with
 `contextlib.aclosing`, or leave its loop by exhaustion), `stream_sync` for threads. Closing either closes the
 connection, which is how an answer is cancelled."""
 
@@ -12,6 +10,7 @@ from typing import Any
 
 from models_serving.backends import backend_named
 from models_serving.backends.base import BackendError, End
+from models_serving.backends.dialects import ALL, dialect_named
 from models_serving.contracts import (
     Chunk,
     Endpoint,
@@ -24,9 +23,13 @@ from models_serving.contracts import (
     Timings,
 )
 from models_serving.limits import PhaseClock
-from models_serving.outbound import OutboundError, set_guard
 
-__all__ = ["OutboundError", "probe", "set_guard", "stream", "stream_sync"]
+
+def honoured(endpoint: Endpoint) -> frozenset[str]:
+    """The sampling parameters that may be sent there: those declared or found, else those of its dialect."""
+    if endpoint.supported is not None:
+        return endpoint.supported
+    return dialect_named(endpoint.dialect).honours if endpoint.backend == "openai_compatible" else ALL
 
 
 async def stream(endpoint: Endpoint, request: GenerationRequest) -> AsyncGenerator[Event]:
@@ -97,7 +100,7 @@ class _Answer:
     def prepare(self, endpoint: Endpoint, body: Mapping[str, Any]) -> None:
         """Nothing is dropped silently: what the endpoint does not honour refuses the request."""
         wanted = self._request.sampling.sent()
-        if endpoint.supported is not None and (unsupported := sorted(set(wanted) - endpoint.supported)):
+        if unsupported := sorted(set(wanted) - honoured(endpoint)):
             raise BackendError("refused", f"the endpoint does not honour {', '.join(unsupported)}")
         if not self._request.messages:
             raise BackendError("refused", "there is no message to answer")

@@ -1,0 +1,122 @@
+"""The answers of servers of the OpenAI chat API, read strictly: streams of chunks, errors, facts. No network here."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from models_serving.backends.base import BackendError, End
+from models_serving.backends.sse import EventParser, EventTooLongError
+from models_serving.contracts import Usage
+
+ERROR_CHARS = 300
+# what a server says of itself along the way
+REPORTED = ("id", "model", "system_fingerprint", "plurivox", "service_tier", "timings")
+
+
+def message_of(said: bytes) -> str:
+    """The message of an error in OpenAI's shape, or the beginning of whatever came."""
+    try:
+        found = json.loads(said)
+        # some say {"error": {"message": …}}, some {"error": "…"}, some {"message": …} or {"detail": …}
+        error = next(found[name] for name in ("error", "message", "detail") if found.get(name))
+        return str(error["message"] if isinstance(error, dict) else error)
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
+        return said[:ERROR_CHARS].decode(errors="replace").strip() or "no reason given"
+
+
+def revision_facts(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What identifies the exact state of a model in a server's report or list entry; not what changes by itself."""
+    ours = said.get("plurivox")
+    if isinstance(ours, dict) and isinstance(ours.get("revision"), dict):
+        return dict(ours["revision"])
+    known = {"model": said.get("id", said.get("model")), "system_fingerprint": said.get("system_fingerprint")}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+@dataclass
+class ChunkReader:
+    """Reads one stream of chat completion chunks. What is not as the protocol says breaks the answer."""
+
+    max_chars: int
+    done: bool = False
+    finish_reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    report: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # A character is at most twelve bytes of escaped JSON; the rest is room for a chunk's other members.
+        self._events = EventParser(max_bytes=262_144 + 12 * self.max_chars)
+
+    def check(self, headers: Mapping[str, str]) -> None:
+        """Refuses what is no event stream; keeps the id under which the server's own log has this request."""
+        kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if kind != "text/event-stream":
+            raise BackendError("broken", f"the answer is {kind or 'of no type'} and no event stream")
+        if request_id := headers.get("X-Request-Id", ""):
+            self.report["request_id"] = request_id[:200]
+
+    def feed(self, received: bytes) -> Iterator[str]:
+        try:
+            events = self._events.feed(received)
+        except EventTooLongError as error:
+            raise BackendError("too_long", str(error)) from error
+        for event in events:
+            if event.strip() == b"[DONE]":
+                self.done = True
+                return
+            if text := self._chunk(event):
+                yield text
+
+    def _chunk(self, event: bytes) -> str:
+        try:
+            chunk = json.loads(event.decode())
+        except UnicodeDecodeError as error:
+            raise BackendError("broken", "the stream is not UTF-8") from error
+        except (ValueError, RecursionError) as error:
+            raise BackendError("broken", "a chunk is not JSON") from error
+        if not isinstance(chunk, dict):
+            raise BackendError("broken", "a chunk is not an object")
+        if chunk.get("error"):
+            raise BackendError("broken", f"the server reports: {message_of(event)}"[:ERROR_CHARS])
+        self._note(chunk)
+        choices = chunk.get("choices") or []
+        if not choices:
+            return ""
+        try:
+            delta, reason = choices[0].get("delta") or {}, choices[0].get("finish_reason")
+            text = delta.get("content") or ""
+            thought = delta.get("reasoning_content") or delta.get("reasoning") or ""
+        except (AttributeError, TypeError, KeyError, IndexError) as error:
+            raise BackendError("broken", "a chunk is malformed") from error
+        if not isinstance(text, str) or not isinstance(reason, str | None) or not isinstance(thought, str):
+            raise BackendError("broken", "a chunk is malformed")
+        if thought:
+            self.report["reasoning_chars"] = self.report.get("reasoning_chars", 0) + len(thought)
+        self.finish_reason = reason or self.finish_reason
+        return text
+
+    def _note(self, chunk: Mapping[str, Any]) -> None:
+        for name in REPORTED:
+            if chunk.get(name) is not None:
+                self.report[name] = chunk[name]
+        if isinstance(counted := chunk.get("usage"), dict):
+            self.usage = Usage(_count(counted, "prompt_tokens"), _count(counted, "completion_tokens"))
+
+    def end(self) -> End:
+        match self.finish_reason:
+            case "stop" | "length" as reason:
+                return End(reason, self.usage, self.report)
+            case None:
+                raise BackendError("broken", "the stream ended without a finish reason")
+            case "content_filter":
+                raise BackendError("refused", "the endpoint's content filter ended the answer")
+            case "deadline":
+                raise BackendError("timeout", "the server's own time limit ended the answer")
+            case other:
+                raise BackendError("broken", f"the server ended the answer with {other[:40]!r}")
+
+
+def _count(counted: Mapping[str, Any], name: str) -> int | None:
+    value = counted.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,194 @@
+"""One answer from whichever endpoint of a model can give it. Before the answer has begun, what one endpoint cannot do
+is tried at another one, or after a pause again; once a token has come nothing is tried again, because two attempts
+must never be spliced. Every try is in the final event."""
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from models_serving.client.streaming import honoured, stream_sync
+from models_serving.contracts import (
+    Endpoint,
+    Event,
+    Failed,
+    FailureKind,
+    Finished,
+    GenerationRequest,
+    TimeLimits,
+    Timings,
+    Try,
+)
+
+# one endpoint alone: long enough for its server to be started again
+PAUSES = (1.0, 2.0, 4.0, 8.0)
+# how often somebody who waits for room looks again, and the longest that nothing is heard of somebody who waits
+LOOK_EVERY = 0.25
+# kinds after which the same endpoint may do it a little later, and those that only another one may do better
+LATER: frozenset[FailureKind] = frozenset({"unreachable", "busy"})
+ELSEWHERE: frozenset[FailureKind] = LATER | {"broken"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Leave to ask an endpoint once: `key` tells it from the model's others, `model` is its name for the model,
+    `name` what provenance calls the endpoint."""
+
+    key: int
+    endpoint: Endpoint
+    model: str
+    name: str
+    ticket: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoPlace:
+    """Why nobody may be asked now, and after how many seconds to look again. `final`: waiting does not help."""
+
+    why: str
+    final: bool = False
+    seconds: float = LOOK_EVERY
+
+
+class Board(Protocol):
+    """Where it is written down who is asked how much. All askers of an endpoint share one."""
+
+    def take(self, tried: frozenset[int], seconds: float) -> Place | NoPlace:
+        """A place at the best endpoint, held for at most so many seconds; one of those tried only where no other has
+        room."""
+
+    def give_back(self, place: Place, end: Finished | Failed | None) -> None:
+        """The place is free again; what came of it counts for the endpoint's standing."""
+
+    def others(self, tried: frozenset[int]) -> bool:
+        """Whether the model has an endpoint that was not tried."""
+
+
+Streamed = Generator[Event | None]
+Stream = Callable[[Endpoint, GenerationRequest], Streamed]
+
+
+def ask(
+    board: Board,
+    request: GenerationRequest,
+    *,
+    stream: Stream = stream_sync,
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.monotonic,
+) -> Streamed:
+    """Yield `Chunk` events, then one `Finished` or `Failed`; `None` whenever there is nothing to tell for a while, so
+    that the caller can do something else. `request.model` is replaced by the endpoint's name for it. The limits count
+    from here, the waiting for room included. Closing gives the place back."""
+    return _Asking(board, request, stream, sleep, now).run()
+
+
+class _Asking:
+    def __init__(
+        self,
+        board: Board,
+        request: GenerationRequest,
+        stream: Stream,
+        sleep: Callable[[float], None],
+        now: Callable[[], float],
+    ) -> None:
+        self.board, self.request, self.stream, self.sleep, self.now = board, request, stream, sleep, now
+        self.began = now()
+        self.tries: list[Try] = []
+        self.tried: frozenset[int] = frozenset()
+        self.rounds = 0
+
+    def run(self) -> Streamed:
+        while True:
+            place = yield from self._place()
+            if isinstance(place, NoPlace):
+                yield self._without_place(place)
+                return
+            asked_at = self._elapsed()
+            end = yield from self._once(place)
+            if isinstance(end, Failed) and (pause := self._pause(place, end)) is not None:
+                self.tries.append(Try(place.name, end.kind, end.error, round(self._elapsed() - asked_at, 3)))
+                yield from self._rest(pause)
+            else:
+                yield self._final(place, end, asked_at)
+                return
+
+    def _elapsed(self) -> float:
+        return self.now() - self.began
+
+    def _left(self) -> float:
+        """Seconds within which the answer has to begin."""
+        return min(self.request.limits.first_token, self.request.limits.total) - self._elapsed()
+
+    def _place(self) -> Generator[None, None, Place | NoPlace]:
+        """A place, or why there was none in time."""
+        while True:
+            found = self.board.take(self.tried, self.request.limits.total - self._elapsed())
+            if isinstance(found, Place) or found.final or self._left() <= 0:
+                return found
+            yield from self._rest(min(max(found.seconds, LOOK_EVERY), self._left()))
+
+    def _once(self, place: Place) -> Generator[Event | None, None, Finished | Failed]:
+        end: Finished | Failed | None = None
+        try:
+            with closing(self.stream(place.endpoint, self._request(place))) as events:
+                for event in events:
+                    if isinstance(event, Finished | Failed):
+                        end = event
+                        break
+                    yield event
+        finally:
+            self.board.give_back(place, end)
+        if end is None:
+            raise RuntimeError(f"the stream of {place.name} had no end")
+        return end
+
+    def _request(self, place: Place) -> GenerationRequest:
+        """The request for this endpoint: its name for the model, without wishes that it cannot fulfil, and with the
+        time that is left."""
+        unknown = (self.request.wishes & set(self.request.sampling.sent())) - honoured(place.endpoint)
+        left_out: dict[str, Any] = {name: () if name == "stop" else None for name in unknown}
+        sampling = replace(self.request.sampling, **left_out)
+        limits, spent = self.request.limits, self._elapsed()
+        left = TimeLimits(
+            limits.connect,
+            max(limits.first_token - spent, 0.001),
+            limits.between_tokens,
+            max(limits.total - spent, 0.001),
+            limits.max_chars,
+        )
+        return replace(self.request, model=place.model, sampling=sampling, limits=left)
+
+    def _pause(self, place: Place, end: Failed) -> float | None:
+        """Seconds until the next try; `None` where there is none."""
+        begun = bool(end.text) or end.timings.first_token is not None
+        silent = end.kind == "timeout" and end.error.startswith("connect")
+        if begun or not (end.kind in ELSEWHERE or silent):
+            return None
+        self.tried |= {place.key}
+        if self.board.others(self.tried):
+            return 0.0
+        if (end.kind not in LATER and not silent) or self.rounds >= len(PAUSES):
+            return None
+        # every endpoint was tried: the round begins anew after a pause
+        pause = max(end.retry_after or 0.0, PAUSES[self.rounds])
+        self.tried, self.rounds = frozenset(), self.rounds + 1
+        return pause if pause < self._left() else None
+
+    def _rest(self, seconds: float) -> Generator[None]:
+        until = self.now() + seconds
+        while (left := until - self.now()) > 0:
+            yield None
+            self.sleep(min(left, LOOK_EVERY))
+
+    def _final(self, place: Place, end: Finished | Failed, asked_at: float) -> Finished | Failed:
+        first = end.timings.first_token
+        timings = Timings(None if first is None else first + asked_at, end.timings.finished + asked_at)
+        return replace(end, timings=timings, endpoint=place.name, tries=tuple(self.tries))
+
+    def _without_place(self, found: NoPlace) -> Failed:
+        kind: FailureKind = "refused" if found.final else "busy"
+        if self.tries and not found.final:
+            # why nobody can be asked is what the last one that was asked said
+            kind = self.tries[-1].kind
+        return Failed(kind, found.why, "", Timings(None, self._elapsed()), {}, tries=tuple(self.tries))

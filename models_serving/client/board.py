@@ -1,0 +1,60 @@
+"""A board in the memory of one process, for scripts and tests; processes that share endpoints share the catalogue's."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from models_serving.client.asking import NoPlace, Place
+from models_serving.client.choosing import USUAL_MOST, Standing, pick, soonest, stands_after
+from models_serving.contracts import Endpoint, Failed, Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An endpoint, its name for the model, and how many requests it is given at the same time."""
+
+    endpoint: Endpoint
+    model: str
+    most_at_once: int = USUAL_MOST
+
+
+class MemoryBoard:
+    """The endpoints of one model."""
+
+    def __init__(self, served: Sequence[Served], now: Callable[[], float] = time.monotonic) -> None:
+        self._served = list(served)
+        self._standings = [Standing(most_at_once=one.most_at_once) for one in served]
+        self._lock = threading.Lock()
+        self._now = now
+
+    @property
+    def standings(self) -> list[Standing]:
+        with self._lock:
+            return list(self._standings)
+
+    def take(self, tried: frozenset[int], seconds: float) -> Place | NoPlace:
+        with self._lock:
+            if not self._served:
+                return NoPlace("the model has no endpoint", final=True)
+            number = pick(self._standings, self._now(), tried)
+            if number is None:
+                seconds = soonest(self._standings, self._now())
+                return NoPlace("every endpoint is full or at rest after failures", seconds=seconds)
+            self._standings[number] = self._with(number, in_flight=self._standings[number].in_flight + 1)
+            served = self._served[number]
+            return Place(number, served.endpoint, served.model, served.endpoint.url or served.endpoint.backend)
+
+    def give_back(self, place: Place, end: Finished | Failed | None) -> None:
+        with self._lock:
+            before = self._standings[place.key]
+            failures, rests_until = stands_after(before, end, self._now())
+            self._standings[place.key] = self._with(
+                place.key, in_flight=before.in_flight - 1, failures=failures, rests_until=rests_until
+            )
+
+    def others(self, tried: frozenset[int]) -> bool:
+        return len(tried) < len(self._served)
+
+    def _with(self, number: int, **changes: float) -> Standing:
+        return replace(self._standings[number], **changes)  # type: ignore[arg-type]  # each by its own name

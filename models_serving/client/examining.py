@@ -1,0 +1,142 @@
+"""What an endpoint can really do, found by trying: a handful of tiny requests. Servers that take a parameter and do
+nothing with it are why the list of their dialect is not enough."""
+
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+from models_serving.backends import backend_named
+from models_serving.backends.base import BackendError
+from models_serving.backends.openai_compatible import OpenAICompatible
+from models_serving.client.streaming import honoured, probe, stream_sync
+from models_serving.contracts import (
+    Capabilities,
+    Endpoint,
+    Failed,
+    Finished,
+    GenerationRequest,
+    Message,
+    Report,
+    Sampling,
+    TimeLimits,
+)
+from models_serving.limits import PhaseClock
+
+# values that change little, so that a server that knows the parameter has no reason to refuse it
+MILD: dict[str, Any] = {
+    "temperature": 0.9,
+    "top_p": 0.95,
+    "top_k": 40,
+    "min_p": 0.01,
+    "repetition_penalty": 1.05,
+    "presence_penalty": 0.1,
+    "frequency_penalty": 0.1,
+    "min_tokens": 1,
+    "stop": ("\n\n\n\n",),
+    "seed": 7,
+}
+FEW, SEED = 16, 7
+PATIENCE = TimeLimits(first_token=30.0, between_tokens=20.0, total=60.0, max_chars=20_000)
+QUESTION = (Message("user", "Name ten animals, one after another."),)
+
+
+class ExaminationError(Exception):
+    """The endpoint does not even answer the plainest request."""
+
+
+def examine(endpoint: Endpoint, model: str) -> Capabilities:
+    """Try it. Raises `ExaminationError` where it gives no answer at all. Costs some five answers of 16 tokens."""
+    report = probe(endpoint, model)
+    if not report.serves:
+        raise ExaminationError(report.error)
+    # what an operator declared is no reason not to look; what the dialect cannot do is not tried
+    asked = replace(endpoint, dialect=endpoint.dialect or report.dialect, supported=None)
+    return _Examination(asked, model, report).result()
+
+
+class _Examination:
+    def __init__(self, endpoint: Endpoint, model: str, report: Report) -> None:
+        self.endpoint, self.model, self.report = endpoint, model, report
+        # the length first: without it every other answer here might be long
+        self.length = self._length()
+        self.plain = self._answer(self.length)
+        if isinstance(self.plain, Failed):
+            raise ExaminationError(f"{self.plain.kind}: {self.plain.error}")
+
+    def result(self) -> Capabilities:
+        refused = self._refused()
+        known = honoured(self.endpoint) - set(refused)
+        ignored = self._ignored(known)
+        honours = known - set(ignored)
+        return Capabilities(
+            dialect=self.endpoint.dialect,
+            version=_version(self.endpoint),
+            context=self.report.context,
+            honours=tuple(sorted(honours)),
+            refused=tuple(sorted(refused)),
+            ignored=tuple(sorted(ignored)),
+            counts_tokens=isinstance(self.plain, Finished) and self.plain.usage.completion_tokens is not None,
+            seed_repeats=self._repeats() if "seed" in honours else None,
+            first_token_s=self.plain.timings.first_token,
+        )
+
+    def _length(self) -> Sampling:
+        first = self._answer(Sampling(max_tokens=FEW))
+        return Sampling() if isinstance(first, Failed) and first.kind == "refused" else Sampling(max_tokens=FEW)
+
+    def _refused(self) -> list[str]:
+        """All at once; one by one only where that is refused."""
+        names = sorted(honoured(self.endpoint) & set(MILD))
+        refused = [] if self.length.max_tokens else ["max_tokens"]
+        if self._takes(names):
+            return refused
+        return refused + [name for name in names if not self._takes([name])]
+
+    def _takes(self, names: Iterable[str]) -> bool:
+        end = self._answer(replace(self.length, **{name: MILD[name] for name in names}))
+        return not (isinstance(end, Failed) and end.kind == "refused")
+
+    def _ignored(self, known: frozenset[str]) -> list[str]:
+        ignored = []
+        counted = self.plain.usage.completion_tokens if isinstance(self.plain, Finished) else None
+        # a chat template's own end may be counted, too
+        if "max_tokens" in known and counted is not None and counted > FEW + 2:
+            ignored.append("max_tokens")
+        if "stop" in known and self._goes_past_a_stop():
+            ignored.append("stop")
+        return ignored
+
+    def _goes_past_a_stop(self) -> bool:
+        """Whether a word of an answer comes again in the same answer that was to stop before it."""
+        same = replace(self.length, temperature=0.0)
+        words = self._answer(same)
+        said = words.text.split() if isinstance(words, Finished) else []
+        if len(said) < 3:
+            return False
+        word = said[len(said) // 2]
+        again = self._answer(replace(same, stop=(word,)))
+        return isinstance(again, Finished) and word in again.text
+
+    def _repeats(self) -> bool | None:
+        """Whether one seed gives one text at a temperature at which two draws differ."""
+        drawn = replace(self.length, temperature=1.0, seed=SEED)
+        one, two = self._answer(drawn), self._answer(drawn)
+        return one.text == two.text if isinstance(one, Finished) and isinstance(two, Finished) else None
+
+    def _answer(self, sampling: Sampling) -> Finished | Failed:
+        request = GenerationRequest(self.model, QUESTION, sampling, PATIENCE)
+        with closing(stream_sync(self.endpoint, request)) as events:
+            for event in events:
+                if isinstance(event, Finished | Failed):
+                    return event
+        raise ExaminationError("the stream had no end")
+
+
+def _version(endpoint: Endpoint) -> str:
+    try:
+        backend = backend_named(endpoint.backend)
+    except BackendError:
+        return ""
+    clock = PhaseClock(TimeLimits(first_token=5.0, total=5.0))
+    return backend.version(endpoint, clock) if isinstance(backend, OpenAICompatible) else ""

@@ -1,0 +1,323 @@
+"""One answer out of several endpoints: the least loaded first, tries before the first token, the breaker, room."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models_serving.backends import scripted
+from models_serving.client import MemoryBoard, Served, ask
+from models_serving.client.choosing import OPENS_AFTER, Standing, is_free, pick, soonest, stands_after
+from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, TimeLimits, Timings
+from tests.models_serving.asking import PATIENT, a_request
+from tests.models_serving.dialects import Hosted, Ollama, Vllm
+from tests.models_serving.stub import Exchange, StubServer
+
+
+class Clock:
+    """Time passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def now(self) -> float:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
+def board(*scripts: dict[str, Any], clock: Clock, most: int = 4) -> MemoryBoard:
+    """Endpoints that are told apart by their names for the model: m0, m1, …"""
+    served = [Served(Endpoint("scripted", options=one), f"m{n}", most) for n, one in enumerate(scripts)]
+    return MemoryBoard(served, clock.now)
+
+
+def asked(on: MemoryBoard, clock: Clock, **changes: Any) -> tuple[str, Finished | Failed]:
+    """The text that came, and the end."""
+    request = a_request(limits=changes.pop("limits", PATIENT), **changes)
+    *before, last = ask(on, request, sleep=clock.sleep, now=clock.now)
+    assert isinstance(last, Finished | Failed)
+    return "".join(event.text for event in before if isinstance(event, Chunk)), last
+
+
+def kinds(end: Finished | Failed) -> list[str]:
+    return [one.kind for one in end.tries]
+
+
+# -- tries -------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", ["unreachable", "busy", "broken"])
+def test_what_one_endpoint_cannot_do_before_its_first_token_another_one_does(kind: str) -> None:
+    clock = Clock()
+    on = board({"fail_after": 0, "fail_kind": kind}, {"text": "From the second."}, clock=clock)
+    text, end = asked(on, clock)
+    assert isinstance(end, Finished)
+    assert (text, end.sent["model"], kinds(end), clock.at) == ("From the second.", "m1", [kind], 0.0)
+
+
+@pytest.mark.parametrize("kind", ["refused", "empty", "too_long", "timeout"])
+def test_what_another_endpoint_could_do_no_better_is_not_tried_again(kind: str) -> None:
+    clock = Clock()
+    on = board({"fail_after": 0, "fail_kind": kind}, {"text": "never"}, clock=clock)
+    _, end = asked(on, clock)
+    assert isinstance(end, Failed)
+    assert (end.kind, end.tries) == (kind, ())
+
+
+def test_after_the_first_token_nothing_is_tried_again() -> None:
+    clock = Clock()
+    on = board({"text": "one two three", "fail_after": 1, "fail_kind": "unreachable"}, {"text": "x"}, clock=clock)
+    text, end = asked(on, clock)
+    assert isinstance(end, Failed)
+    assert (text, end.kind, end.text, end.tries) == ("one ", "unreachable", "one ", ())
+
+
+def test_an_endpoint_that_stands_alone_is_tried_again_after_longer_and_longer_pauses() -> None:
+    clock = Clock()
+    on = board({"fail_after": 0, "fail_kind": "busy"}, clock=clock)
+    _, end = asked(on, clock)
+    assert isinstance(end, Failed)
+    assert (end.kind, kinds(end), clock.at) == ("busy", ["busy"] * 4, 1.0 + 2.0 + 4.0 + 8.0)
+
+
+def test_no_pause_outlasts_the_time_in_which_the_answer_has_to_begin() -> None:
+    clock = Clock()
+    on = board({"fail_after": 0, "fail_kind": "busy", "retry_after": 9.0}, clock=clock)
+    _, end = asked(on, clock, limits=replace(PATIENT, first_token=5))
+    assert isinstance(end, Failed)
+    assert (end.kind, kinds(end), clock.at) == ("busy", [], 0.0)
+
+
+def test_a_pause_is_as_long_as_the_endpoint_asks() -> None:
+    clock = Clock()
+    calls = iter([{"fail_after": 0, "fail_kind": "busy", "retry_after": 3.0}, {"text": "Now."}])
+
+    def once(request: Any) -> Iterator[str]:
+        script = next(calls)
+        clock_at.append(clock.at)
+        if "text" not in script:
+            raise scripted.BackendError("busy", "later", retry_after=3.0)
+        yield "Now."
+
+    clock_at: list[float] = []
+    scripted.register("once_busy", once)
+    text, end = asked(board({"function": "once_busy"}, clock=clock), clock)
+    assert (text, kinds(end), clock_at) == ("Now.", ["busy"], [0.0, 3.0])
+
+
+def test_timings_and_tries_count_from_the_moment_of_asking() -> None:
+    clock = Clock()
+    served = [Served(Endpoint("openai_compatible", f"http://127.0.0.1:{port}/v1"), "m") for port in (1, 2)]
+    on = MemoryBoard(served, clock.now)
+    _, end = asked(on, clock, limits=replace(PATIENT, first_token=2))
+    assert isinstance(end, Failed)
+    assert [(one.endpoint[-4], one.kind) for one in end.tries] == [
+        ("1", "unreachable"), ("2", "unreachable"), ("1", "unreachable"),
+    ]  # fmt: skip
+    assert (end.endpoint[-4], end.timings.finished >= clock.at == 1.0) == ("2", True)
+
+
+def test_wishes_are_left_out_where_the_endpoint_does_not_honour_them_and_nothing_else_is(stub: StubServer) -> None:
+    clock = Clock()
+    endpoint = Endpoint("scripted", supported=frozenset({"temperature"}))
+    on = MemoryBoard([Served(endpoint, "m")], clock.now)
+    wished = replace(a_request(temperature=1.0, seed=5), wishes=frozenset({"seed"}))
+    *_, end = ask(on, wished, sleep=clock.sleep, now=clock.now)
+    assert isinstance(end, Finished)
+    assert ("seed" in end.sent, end.sent["temperature"]) == (False, 1.0)
+    *_, end = ask(on, replace(wished, wishes=frozenset()), sleep=clock.sleep, now=clock.now)
+    assert isinstance(end, Failed)
+    assert end.error == "the endpoint does not honour seed"
+
+
+def test_endpoints_of_different_kinds_are_each_asked_in_their_own_words(stub: StubServer) -> None:
+    clock = Clock()
+    other = StubServer()
+    try:
+        busy, well = Vllm(trouble="busy"), Hosted(model="org/m")
+        busy.at(stub)
+        well.at(other)
+        on = MemoryBoard(
+            [
+                Served(Endpoint("openai_compatible", stub.url, dialect="vllm"), "m"),
+                Served(Endpoint("openai_compatible", other.url, dialect="openai"), "org/m"),
+            ],
+            clock.now,
+        )
+        _, end = asked(on, clock, max_tokens=3, temperature=0.0)
+    finally:
+        other.close()
+    assert isinstance(end, Finished)
+    assert (end.endpoint, kinds(end), end.tries[0].error) == (other.url, ["busy"], "HTTP 503: Server is overloaded")
+    assert (busy.asked[0]["model"], busy.asked[0]["max_tokens"]) == ("m", 3)
+    assert (well.asked[0]["model"], well.asked[0]["max_completion_tokens"]) == ("org/m", 3)
+
+
+# -- room --------------------------------------------------------------------------------------------------------------
+def begun(on: MemoryBoard, clock: Clock) -> Any:
+    """A stream that has begun and holds its place."""
+    events = ask(on, a_request(), sleep=clock.sleep, now=clock.now)
+    assert isinstance(next(events), Chunk)
+    return events
+
+
+def test_the_least_loaded_endpoint_for_its_size_is_asked_first() -> None:
+    clock = Clock()
+    endless = {"text": "la", "endless": True}
+    served = [Served(Endpoint("scripted", options=endless), f"m{n}", most) for n, most in enumerate((2, 4))]
+    on = MemoryBoard(served, clock.now)
+    streams = [begun(on, clock) for _ in range(6)]
+    assert [one.in_flight for one in on.standings] == [2, 4]
+    streams[3].close()
+    assert sum(one.in_flight for one in on.standings) == 5
+    for stream in streams:
+        stream.close()
+    assert [one.in_flight for one in on.standings] == [0, 0]
+
+
+def test_nobody_is_asked_more_than_it_takes_and_who_waits_in_vain_is_told() -> None:
+    clock = Clock()
+    on = board({"text": "la", "endless": True}, clock=clock, most=1)
+    first = begun(on, clock)
+    heard: list[Event | None] = list(
+        ask(on, a_request(limits=replace(PATIENT, first_token=1)), sleep=clock.sleep, now=clock.now)
+    )
+    *waits, end = heard
+    assert isinstance(end, Failed)
+    assert (set(waits), end.kind, end.sent, clock.at) == ({None}, "busy", {}, 1.0)
+    first.close()
+    assert isinstance(next(ask(on, a_request(), sleep=clock.sleep, now=clock.now)), Chunk)
+
+
+def test_a_model_without_endpoints_is_refused_at_once() -> None:
+    clock = Clock()
+    _, end = asked(MemoryBoard([], clock.now), clock)
+    assert isinstance(end, Failed)
+    assert (end.kind, end.error, clock.at) == ("refused", "the model has no endpoint", 0.0)
+
+
+def test_many_threads_never_pass_the_limit_and_leave_no_place_taken() -> None:
+    on = MemoryBoard([Served(Endpoint("scripted", options={"text": "a b c", "pace": 400}), "m", 3)])
+    most, ends = [], []
+
+    def person() -> None:
+        for event in ask(on, a_request()):
+            most.append(on.standings[0].in_flight)
+            if isinstance(event, Finished | Failed):
+                ends.append(event)
+
+    threads = [threading.Thread(target=person) for _ in range(9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ({type(one) for one in ends}, len(ends), max(most) <= 3) == ({Finished}, 9, True)
+    assert on.standings[0].in_flight == 0
+
+
+# -- the breaker -------------------------------------------------------------------------------------------------------
+def failed(kind: Any, *, first_token: float | None = None, retry_after: float | None = None) -> Failed:
+    return Failed(kind, "x", "", Timings(first_token, 1.0), {}, retry_after)
+
+
+def finished() -> Finished:
+    return Finished("x", "stop", usage=None, timings=Timings(0.1, 0.2), sent={}, report={})  # type: ignore[arg-type]
+
+
+def after(standing: Standing, end: Finished | Failed | None, now: float = 0.0) -> Standing:
+    failures, rests_until = stands_after(standing, end, now)
+    return replace(standing, failures=failures, rests_until=rests_until)
+
+
+def test_failures_in_a_row_open_the_breaker_and_each_further_one_for_twice_as_long() -> None:
+    one = Standing()
+    for _ in range(OPENS_AFTER - 1):
+        one = after(one, failed("unreachable"))
+    assert (one.rests_until, one.is_on_trial) == (0.0, False)
+    one = after(one, failed("broken"), now=10.0)
+    assert (one.rests_until, is_free(one, 11.9), is_free(one, 12.0)) == (12.0, False, True)
+    rests = []
+    for _ in range(8):
+        one = after(one, failed("unreachable"), now=0.0)
+        rests.append(one.rests_until)
+    assert rests == [4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0]
+    assert after(one, finished()) == Standing()
+
+
+def test_an_endpoint_on_trial_gets_one_request_at_a_time() -> None:
+    one = Standing(failures=OPENS_AFTER, rests_until=5.0)
+    assert [is_free(one, 6.0), is_free(replace(one, in_flight=1), 6.0)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("end", "failures"),
+    [
+        (failed("unreachable"), 1),
+        (failed("broken"), 1),
+        (failed("timeout"), 1),
+        (failed("timeout", first_token=0.5), 0),
+        (failed("refused"), 0),
+        (failed("empty"), 0),
+        (failed("too_long"), 0),
+        (finished(), 0),
+        (None, 0),
+    ],
+)
+def test_only_what_is_the_endpoints_own_fault_counts(end: Finished | Failed | None, failures: int) -> None:
+    assert stands_after(Standing(), end, 0.0)[0] == failures
+
+
+def test_an_endpoint_that_says_busy_is_left_alone_for_as_long_as_it_says() -> None:
+    assert stands_after(Standing(), failed("busy", retry_after=7.0), 100.0) == (0, 107.0)
+    assert stands_after(Standing(), failed("busy"), 100.0) == (0, 101.0)
+
+
+def test_an_open_breaker_leaves_the_work_to_the_others_and_is_waited_for_where_it_stands_alone() -> None:
+    standings = [Standing(failures=9, rests_until=50.0), Standing(in_flight=3)]
+    assert (pick(standings, 10.0), pick(standings[:1], 10.0), soonest(standings[:1], 10.0)) == (1, None, 40.0)
+
+
+def test_a_dead_server_is_not_knocked_at_by_everybody(stub: StubServer) -> None:
+    clock = Clock()
+
+    def dead(exchange: Exchange) -> None:
+        exchange.start("500 Internal Server Error", "application/json")
+
+    stub.answer = dead
+    on = MemoryBoard([Served(Endpoint("openai_compatible", stub.url), "m")], clock.now)
+    ends = [asked(on, clock, limits=TimeLimits(first_token=1.0, total=5.0))[1] for _ in range(OPENS_AFTER + 6)]
+    assert [end.kind for end in ends if isinstance(end, Failed)] == (
+        ["broken"] * OPENS_AFTER + ["busy", "broken", "busy", "busy", "busy", "broken"]
+    )
+    assert len(stub.exchanges) == OPENS_AFTER + 2
+
+
+@given(
+    loads=st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5), st.booleans(), st.floats(0, 20)), max_size=6),
+    tried=st.frozensets(st.integers(0, 5)),
+)
+def test_whoever_is_picked_has_room_and_nobody_better_had(
+    loads: list[tuple[int, int, bool, float]], tried: frozenset[int]
+) -> None:
+    standings = [Standing(in_flight, most, well, 0, rest) for in_flight, most, well, rest in loads]
+    free = {number for number, one in enumerate(standings) if is_free(one, 10.0)}
+    picked = pick(standings, 10.0, tried)
+    assert (picked is None) == (not free)
+    if picked is not None:
+        assert picked in free
+        assert picked not in tried or free <= tried
+
+
+def test_a_servers_dialect_that_knows_no_seed_is_told_nothing_of_it(stub: StubServer) -> None:
+    clock = Clock()
+    server = Ollama()
+    server.at(stub)
+    on = MemoryBoard([Served(Endpoint("openai_compatible", stub.url, dialect="ollama"), "m")], clock.now)
+    request = replace(a_request(seed=3, min_p=0.1), wishes=frozenset({"seed", "min_p"}))
+    *_, end = ask(on, request, sleep=clock.sleep, now=clock.now)
+    assert isinstance(end, Finished)
+    assert (server.asked[0]["seed"], "min_p" in server.asked[0]) == (3, False)
