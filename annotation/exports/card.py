@@ -4,10 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from annotation.exports.layouts.base import Layout, Outcome, Table
+from annotation.exports.layouts.excluded import LEAVE_OUT
 from annotation.exports.reading import Reading
 from annotation.exports.validation import PREFERENCE
 from annotation.exports.writers import writer_named
 from annotation.studies.texts import in_language
+
+WITHOUT_EXCLUDED = "People whom a researcher excluded over a quality flag are not in it either; that is counted below."
 
 
 def data_card(
@@ -40,6 +43,7 @@ def data_card(
         "",
         "People who withdrew, rows outside a person's consent, unfinished conversations, failed answers and turns that",
         "were started again. A name such as `user3` is a pseudonym of this release.",
+        *(["", WITHOUT_EXCLUDED] if reading.options.get("excluded") == LEAVE_OUT else []),
         "",
         "## What was counted",
         "",

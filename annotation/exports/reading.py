@@ -32,6 +32,7 @@ from annotation.exports.rows import (
 from annotation.items.models import Candidate
 from annotation.judgements.models import Judgement
 from annotation.participation.models import ConsentRecord, Participation, ProfileEntry
+from annotation.quality.queries import excluded_people
 from annotation.studies.document import StudyDocument
 from annotation.studies.document.steps import ConversationsStep, QuestionnaireStep
 from annotation.studies.models import Study, StudyVersion
@@ -69,6 +70,12 @@ class Reading:
     def is_imported(self) -> bool:
         """Whether the people came with a published release instead of taking part here."""
         return self.study.participations.exclude(imported={}).exists()
+
+    @cached_property
+    def excluded(self) -> frozenset[UUID]:
+        """People whom a researcher had excluded at the cut-off, with a reason, over a quality flag. Whether they are
+        left out is the layout's: its option says so."""
+        return excluded_people(self.study, at=self.cut_off)
 
     def document(self, version: StudyVersion) -> StudyDocument:
         """Parsed once per version, not once per row."""

@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html_join
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
@@ -19,7 +20,7 @@ from annotation.studies.models import Study
 DECISIONS = [
     (Flag.Decision.DISMISSED, "Dismissed: nothing is wrong"),
     (Flag.Decision.CONFIRMED, "Confirmed: it stays in the data, with its flag"),
-    (Flag.Decision.EXCLUDED, "Excluded: releases leave this person out where they are told to"),
+    (Flag.Decision.EXCLUDED, "Excluded: releases leave this person out, unless they are told to keep them"),
 ]
 
 
@@ -41,7 +42,7 @@ class FlagAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
     list_filter = ["participation__study", "check_name", "decision", "participation__rehearsal"]
     search_fields = ["participation__id", "subject"]
     list_select_related = ["participation__study"]
-    readonly_fields = ["what", "participation", "subject", "value", "threshold", "details", "raised_at", "decided_by"]
+    readonly_fields = ["what", "participation", "subject", "value", "threshold", "details", "raised_at", "so_far"]
     fields = [*readonly_fields, "decision", "reason"]
     actions = ["check_now"]
     list_per_page = 50
@@ -50,6 +51,14 @@ class FlagAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
     def what(self, flag: Flag) -> str:
         check = CHECKS.get(flag.check_name)
         return check.title if check else flag.check_name
+
+    @admin.display(description="decided so far")
+    def so_far(self, flag: Flag) -> str:
+        rows = [
+            (f"{one.decided_at:%Y-%m-%d %H:%M}", one.decided_by, one.decision, one.reason)
+            for one in flag.decisions.all()
+        ]
+        return format_html_join("", "<div>{} {}: {}. {}</div>", rows) or "nothing"
 
     @admin.action(description="Run the checks of these studies now")
     def check_now(self, request: HttpRequest, flags: QuerySet[Flag]) -> None:

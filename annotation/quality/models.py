@@ -3,10 +3,13 @@ does, with a reason that stays."""
 
 from django.db import models
 
+from annotation.common.models import AppendOnly
+
 
 class Flag(models.Model):
-    """What a check saw of one person. `subject` is what it was seen at: a judgement's id, a step's name, or empty for
-    the person as a whole. One row per check, person and subject: checking again changes nothing that was decided."""
+    """What a check saw of one person, with the decision that stands. `subject` is what it was seen at: a judgement's
+    id, a step's name, or empty for the person as a whole. One row per check, person and subject: checking again
+    changes nothing that was decided."""
 
     class Decision(models.TextChoices):
         OPEN = ""
@@ -41,3 +44,20 @@ class Flag(models.Model):
 
     def __str__(self) -> str:
         return f"{self.check_name} on {self.participation}"
+
+
+class FlagDecision(AppendOnly):
+    """What a researcher decided about a flag, and why. Another decision is another row, so that it can be told what
+    stood at any time."""
+
+    flag = models.ForeignKey(Flag, on_delete=models.CASCADE, related_name="decisions")
+    decision = models.CharField(max_length=10, choices=Flag.Decision)
+    reason = models.TextField()
+    decided_by = models.CharField(max_length=150)
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["decided_at", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.flag}: {self.decision}"

@@ -1,15 +1,19 @@
-"""What checks look at: the rows of one study, as plain bundles."""
+"""What checks look at: the rows of one study, as plain bundles; and whom a researcher keeps out of releases."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from django.db.models import OuterRef, Subquery
 
 from annotation.assignments.models import Assignment
 from annotation.conversations.models import Turn
 from annotation.judgements.models import Judgement
 from annotation.participation.models import PageVisit, Participation, ProfileEntry
 from annotation.quality.checks import Judged, Person, Visited
+from annotation.quality.models import Flag, FlagDecision
 from annotation.studies.models import Study
 from annotation.studies.queries import document_of
 
@@ -94,3 +98,10 @@ def _profile(batch: list[Participation]) -> Mapping[UUID, dict[str, Any]]:
     for row in rows.values("participation", "question", "value", "missing", "details"):
         found[row["participation"]][row["question"]] = row
     return found
+
+
+def excluded_people(study: Study, *, at: datetime) -> frozenset[UUID]:
+    """People with a flag about which *excluded* was the decision that stood at that time."""
+    stood = FlagDecision.objects.filter(flag=OuterRef("pk"), decided_at__lte=at).order_by("-decided_at", "-pk")
+    flags = Flag.objects.filter(participation__study=study).annotate(stood=Subquery(stood.values("decision")[:1]))
+    return frozenset(flags.filter(stood=Flag.Decision.EXCLUDED).values_list("participation_id", flat=True))

@@ -9,7 +9,7 @@ from django.db import transaction
 from annotation.accounts.services import record_audit
 from annotation.common.errors import ConflictError, DomainError
 from annotation.quality.checks import CHECKS, Check, Finding, Person
-from annotation.quality.models import Flag
+from annotation.quality.models import Flag, FlagDecision
 from annotation.quality.queries import people_of
 from annotation.studies.models import Study
 from annotation.studies.queries import document_of
@@ -61,8 +61,8 @@ def _seen(finding: Finding) -> dict[str, object]:
 
 
 def decide_flag(*, flag_id: int, decision: str, reason: str, actor: str, now: datetime) -> Flag:
-    """Store what a researcher decided about a flag, and why. A decision can be changed; every one of them is in the
-    audit log. Raises `DomainError` without a reason, or for a decision that there is not."""
+    """Store what a researcher decided about a flag, and why. A decision can be changed; every one of them
+    stays. Raises `DomainError` without a reason, or for a decision that there is not."""
     if decision not in Flag.Decision.values or not decision:
         allowed = ", ".join(value for value in Flag.Decision.values if value)
         raise DomainError(f"{decision or 'nothing'} is no decision; allowed are {allowed}.", field="decision")
@@ -75,6 +75,9 @@ def decide_flag(*, flag_id: int, decision: str, reason: str, actor: str, now: da
         flag.decision, flag.reason = Flag.Decision(decision), reason.strip()
         flag.decided_by, flag.decided_at = actor, now
         flag.save(update_fields=["decision", "reason", "decided_by", "decided_at"])
+        FlagDecision.objects.create(
+            flag=flag, decision=flag.decision, reason=flag.reason, decided_by=actor, decided_at=now
+        )
         record_audit(
             actor=actor,
             action=f"flag.{decision}",

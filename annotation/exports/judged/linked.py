@@ -17,7 +17,7 @@ from annotation.exports.reading import Reading
 from annotation.exports.rows import batches
 from annotation.items.models import Candidate, Draw, Generation, Item
 from annotation.participation.models import ConsentRecord, PageVisit, Participation, ProfileEntry
-from annotation.quality.models import Flag
+from annotation.quality.models import Flag, FlagDecision
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.document.steps import QuestionnaireStep
 
@@ -34,7 +34,9 @@ class LinkedPerson:
     seconds: dict[str, float]
     profile: tuple[ProfileEntry, ...]
     versions: dict[int, int]
-    flags: tuple[Flag, ...]
+    flags: tuple[tuple[Flag, FlagDecision | None], ...]
+    """Each with the decision that stood at the cut-off."""
+    excluded: bool
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,11 @@ class LinkedReading:
             visits.values_list("participation", "step").annotate(Sum("submit_ms")).order_by("step")
         ):
             seconds[person][step] = (total or 0) / 1000
-        flags: dict[UUID, list[Flag]] = defaultdict(list)
-        for flag in Flag.objects.filter(participation__in=people, raised_at__lte=cut_off).order_by("pk"):
-            flags[flag.participation_id].append(flag)
+        flags: dict[UUID, list[tuple[Flag, FlagDecision | None]]] = defaultdict(list)
+        raised = Flag.objects.filter(participation__in=people, raised_at__lte=cut_off).order_by("pk")
+        for flag in raised.prefetch_related("decisions"):
+            stood = [one for one in flag.decisions.all() if one.decided_at <= cut_off]
+            flags[flag.participation_id].append((flag, stood[-1] if stood else None))
         numbers = {version.pk: version.number for version in self.reading.versions}
         for person in people:
             covered = self.judged.people[person.pk] & self._surveys(person)
@@ -119,6 +123,7 @@ class LinkedReading:
                 profile=tuple(entry for entry in entries[person.pk] if entry.step in covered),
                 versions=numbers,
                 flags=tuple(flags[person.pk]),
+                excluded=person.pk in self.reading.excluded,
             )
 
     def _surveys(self, person: Participation) -> set[str]:

@@ -21,7 +21,6 @@ from annotation.exports.rows import batches
 from annotation.items.models import Candidate, Item, MediaFile
 from annotation.judgements.models import Judgement
 from annotation.participation.models import Participation
-from annotation.quality.models import Flag
 from annotation.studies.document import StudyDocument
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.document.steps import ConversationsStep
@@ -56,16 +55,6 @@ class JudgedReading:
         for batch in batches(chosen.iterator(chunk_size=PEOPLE_PER_BATCH), PEOPLE_PER_BATCH):
             found |= self.reading.covered(batch)
         return found
-
-    @cached_property
-    def excluded(self) -> frozenset[UUID]:
-        """People of whom a researcher decided that they stay out, with a reason, over a flag."""
-        decided = Flag.objects.filter(
-            participation__study=self.reading.study,
-            decision=Flag.Decision.EXCLUDED,
-            decided_at__lte=self.reading.cut_off,
-        )
-        return frozenset(decided.values_list("participation_id", flat=True))
 
     def items(self, *, replaced: bool = False) -> Iterator[JudgedItem]:
         """Every item with a judgement that may go out. `replaced`: corrected judgements too."""

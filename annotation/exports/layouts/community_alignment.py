@@ -11,6 +11,7 @@ from annotation.exports.judged.names import Names
 from annotation.exports.judged.reading import JudgedReading
 from annotation.exports.judged.texts import response_text
 from annotation.exports.layouts.base import Outcome, Problem, Table, Written
+from annotation.exports.layouts.excluded import EXCLUDED, left_out
 from annotation.exports.layouts.fields import Field, Record
 from annotation.exports.layouts.options import Option
 from annotation.exports.layouts.over_items import FLAT
@@ -33,6 +34,7 @@ class CommunityAlignment:
     version = "1"
     title = "The talks of Community Alignment, one a row"
     options = (
+        EXCLUDED,
         Option("feedback", "The question why this answer was preferred.", "feedback"),
         *(Option(f"annotator_{part}", f"The survey question for {part}.", part) for part in PROFILE),
     )
@@ -71,7 +73,8 @@ class CommunityAlignment:
     def records(self, reading: Reading, outcome: Outcome) -> Rows:
         _refuse(reading)
         judged, names = JudgedReading(reading), Names(reading.study)
-        people = {person: steps for person, steps in judged.people.items() if person not in judged.excluded}
+        excluded = left_out(reading)
+        people = {person: steps for person, steps in judged.people.items() if person not in excluded}
         outcome.counts["people left out: excluded"] += len(judged.people) - len(people)
         profiles = _profiles(reading)
         for talk in reading.talks(reading.talk_keys(people)):

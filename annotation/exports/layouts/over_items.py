@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
+from uuid import UUID
 
 from annotation.accounts.models import Annotator
 from annotation.common.errors import DomainError
@@ -16,6 +17,7 @@ from annotation.exports.judged.reading import JudgedReading
 from annotation.exports.judged.rows import JudgedItem, Vote
 from annotation.exports.judged.texts import licence_of
 from annotation.exports.layouts.base import Outcome, Problem, Table, Written
+from annotation.exports.layouts.excluded import EXCLUDED, KEEP, LEAVE_OUT, left_out
 from annotation.exports.layouts.fields import Record
 from annotation.exports.layouts.options import Option
 from annotation.exports.reading import Reading
@@ -25,7 +27,6 @@ from annotation.studies.document.protocols import Protocol
 Rows = Iterator[tuple[str, Record]]
 NESTED = frozenset({"jsonl", "parquet"})
 FLAT = frozenset({"jsonl", "parquet", "csv"})
-LEAVE_OUT, KEEP = "leave_out", "keep"
 JUDGES = {
     "all": frozenset(Annotator.Kind.values),
     "people": frozenset({Annotator.Kind.PERSON.value, Annotator.Kind.BOT.value}),
@@ -36,12 +37,7 @@ WHICH = (
     Option("protocol", "Only judgements under this protocol; empty: under every one.", ""),
     Option("judges", "Whose judgements: all, people (in a rehearsal: bots), or AI judges.", "all", tuple(JUDGES)),
     Option("gold", "Items that check the annotator: leave them out, or keep them.", LEAVE_OUT, (LEAVE_OUT, KEEP)),
-    Option(
-        "excluded",
-        "People whom a researcher excluded over a flag: leave them out, or keep them.",
-        LEAVE_OUT,
-        (LEAVE_OUT, KEEP),
-    ),
+    EXCLUDED,
     Option(
         "repeats", "Planned repeats by the same person: leave them out, or keep them.", LEAVE_OUT, (LEAVE_OUT, KEEP)
     ),
@@ -78,6 +74,10 @@ class Pass:
     def names(self) -> Names:
         return Names(self.reading.study)
 
+    @cached_property
+    def _left_out(self) -> frozenset[UUID]:
+        return left_out(self.reading)
+
     def option(self, name: str) -> Any:
         return self.reading.options[name]
 
@@ -100,7 +100,7 @@ class Pass:
             why = "under another protocol"
         elif vote.participation.annotator.kind not in JUDGES[self.option("judges")]:
             why = "by other judges"
-        elif vote.participation.pk in self.judged.excluded and self.option("excluded") == LEAVE_OUT:
+        elif vote.participation.pk in self._left_out:
             why = "of people who were excluded"
         elif (vote.is_gold or item.gold) and self.option("gold") == LEAVE_OUT:
             why = "of gold items"

@@ -18,11 +18,11 @@ from annotation.exports.layouts.columns import (
     text_field,
     vote_columns,
 )
+from annotation.exports.layouts.excluded import KEEP
 from annotation.exports.layouts.fields import Field, Record
 from annotation.exports.layouts.options import Option
 from annotation.exports.layouts.over_items import (
     FORM,
-    KEEP,
     NESTED,
     THRESHOLD,
     WHICH,

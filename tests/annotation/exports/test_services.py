@@ -62,7 +62,7 @@ def test_what_is_asked_for_is_frozen_in_the_run_and_noted(study: Study) -> None:
         "1",
         ["jsonl"],
         CUT_OFF,
-        {"seed": 3, "study_locales": {}},
+        {"excluded": "leave_out", "seed": 3, "study_locales": {}},
     )
     assert AuditEntry.objects.values_list("actor", "action", "subject").get() == (
         "system",

@@ -137,3 +137,19 @@ def test_a_researcher_decides_in_the_admin_about_people_of_their_own_study(study
     assert flags() == [("survey/0", 1.0, "")]
     assert client.post(address, {"decision": "confirmed", "reason": "It is a quote."}).status_code == 302
     assert flags() == [("survey/0", 1.0, "confirmed")]
+    assert client.post(address, {"decision": "excluded", "reason": "All <b>of</b> it."}).status_code == 302
+    page = client.get(address).content.decode()
+    assert [part.split("</div>")[0].split(" owner: ")[1] for part in page.split("<div>20")[1:]] == [
+        "confirmed. It is a quote.",
+        "excluded. All &lt;b&gt;of&lt;/b&gt; it.",
+    ]
+
+
+def test_every_decision_stays_with_its_reason(study: Study) -> None:
+    pasted(people.participation(study))
+    raise_flags(study=study, now=timezone.now())
+    flag, now = Flag.objects.get(), timezone.now()
+    for decision, reason in (("excluded", "Copied."), ("dismissed", "A quote.")):
+        decide_flag(flag_id=flag.pk, decision=decision, reason=reason, actor="ann", now=now)
+    stored = flag.decisions.values_list("decision", "reason", "decided_by", "decided_at")
+    assert list(stored) == [("excluded", "Copied.", "ann", now), ("dismissed", "A quote.", "ann", now)]

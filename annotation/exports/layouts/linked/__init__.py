@@ -17,7 +17,8 @@ Rows = Iterator[tuple[str, Record]]
 
 
 class LinkedTables:
-    """Thirteen tables. Nothing is left out but what may not go out: gold, repeats and corrections are marked."""
+    """Thirteen tables. Nothing is left out but what may not go out: gold, repeats, corrections
+    and people whom a researcher excluded are marked."""
 
     name = "linked_tables"
     version = "1"
@@ -31,6 +32,8 @@ class LinkedTables:
         linked, names = LinkedReading(reading), Names(reading.study)
         for person in linked.people():
             outcome.people[person.participation.pk] = names.person(person.participation)
+            if person.excluded:
+                outcome.counts["people marked as excluded"] += 1
             yield from rows.person_rows(names, person)
         for bundle in linked.items():
             yield from rows.item_rows(names, bundle, threshold=reading.options["threshold"])

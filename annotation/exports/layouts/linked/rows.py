@@ -37,6 +37,7 @@ def person_rows(names: Names, person: LinkedPerson) -> Rows:
             "qualified": as_json(row.qualified),
             "consents": as_json(person.consents),
             "state": row.state,
+            "excluded": person.excluded,
             "seconds_per_step": as_json(person.seconds),
             "started_at": written_time(row.started_at),
             "ended_at": _time(row.ended_at),
@@ -59,7 +60,7 @@ def person_rows(names: Names, person: LinkedPerson) -> Rows:
                 "answered_at": written_time(entry.answered_at),
             },
         )
-    for flag in person.flags:
+    for flag, stood in person.flags:
         yield (
             "flags",
             {
@@ -70,10 +71,10 @@ def person_rows(names: Names, person: LinkedPerson) -> Rows:
                 "value": flag.value,
                 "threshold": flag.threshold,
                 "details": as_json(flag.details),
-                "decision": flag.decision or "open",
-                "reason": flag.reason or None,
+                "decision": stood.decision if stood else "open",
+                "reason": stood.reason if stood else None,
                 "raised_at": written_time(flag.raised_at),
-                "decided_at": _time(flag.decided_at),
+                "decided_at": _time(stood.decided_at if stood else None),
             },
         )
 

@@ -50,6 +50,7 @@ PARTICIPATIONS = (
     _json("qualified", "Training step → whether the mark was reached."),
     _json("consents", "Consent version → names of the statements that were ticked."),
     _text("state", "Where they are."),
+    _yes("excluded", "A researcher excluded them over a flag; flags says why. Other layouts leave them out."),
     _json("seconds_per_step", "Step → seconds on its pages, as the browser saw them."),
     _time("started_at"),
     _time("ended_at", nullable=True),

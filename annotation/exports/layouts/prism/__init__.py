@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from annotation.exports.layouts.base import Outcome, Problem, Table, Written
+from annotation.exports.layouts.excluded import EXCLUDED, left_out
 from annotation.exports.layouts.fields import Record
 from annotation.exports.layouts.options import Option
 from annotation.exports.layouts.prism.checks import check
@@ -34,6 +35,7 @@ class _Plan:
     people: dict[UUID, PersonFacts] = field(default_factory=dict)
     talks: list[TalkKey] = field(default_factory=list)
     balanced: set[UUID] = field(default_factory=set)
+    left_out: int = 0
 
 
 @dataclass
@@ -51,6 +53,7 @@ class Prism:
     version = "1"
     title = "The five files of the PRISM Alignment Project"
     options = (
+        EXCLUDED,
         Option("seed", "The balanced subset and the rebalanced sample are drawn from it.", 0),
         Option("study_locales", "Panel study id → place.", {}),
     )
@@ -75,11 +78,14 @@ class Prism:
         for record in model_records(reading.documents):
             yield "models", record
         outcome.counts.update(reading.refused_people + reading.refused_talks)
+        if plan.left_out:
+            outcome.counts["people left out: excluded"] += plan.left_out
 
     def texts(self, reading: Reading) -> Iterator[str]:
         plan = _plan(reading)
         for rows in reading.people():
-            yield from _person_texts(rows).values()
+            if rows.participation.pk in plan.people:
+                yield from _person_texts(rows).values()
         for talk in reading.talks(plan.talks):
             yield from _talk_texts(talk)
 
@@ -89,7 +95,9 @@ class Prism:
 
 # -- the plan ----------------------------------------------------------------------------------------------------------
 def _plan(reading: Reading) -> _Plan:
-    people = {rows.participation.pk: _light(rows) for rows in reading.people()}
+    everybody = {rows.participation.pk: _light(rows) for rows in reading.people()}
+    excluded = left_out(reading)
+    people = {person: light for person, light in everybody.items() if person not in excluded}
     talks = reading.talk_keys({person: light["steps"] for person, light in people.items()})
     types = {conversation_type(kind) for kind in Schema(reading.documents, ()).types()}
     seed = int(reading.options.get("seed", 0))
@@ -107,7 +115,7 @@ def _plan(reading: Reading) -> _Plan:
     }
     us_rep = us_sample(pool, seed)
     locales = reading.options.get("study_locales", {})
-    plan = _Plan(talks=talks, balanced=balanced_talks(by_type, types, seed))
+    plan = _Plan(talks=talks, balanced=balanced_talks(by_type, types, seed), left_out=len(everybody) - len(people))
     for number, (person, light) in enumerate(people.items()):
         plan.people[person] = PersonFacts(
             user_id=light["user_id"] or f"user{number}",

@@ -49,7 +49,12 @@ def filled(study: Study) -> dict[str, Any]:
     item = judged.item(study, ["Water.", "Wet."], tags={"topic": "rain"})
     first, second = judged.ids(item)
     wrong = judged.vote(annotator, item, judged.about(better=first), order=(1, 0))
-    judged.judged(wrong.assignment, judged.about(better=second), replaces=wrong, submitted_at=wrong.submitted_at)
+    judged.judged(
+        wrong.assignment,
+        judged.about(better=second),
+        replaces=wrong,
+        submitted_at=wrong.submitted_at + timedelta(minutes=1),
+    )
     unjudged = judged.item(study, ["a", "b"])
     Assignment.objects.create(
         study=study,
