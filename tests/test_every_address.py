@@ -148,6 +148,7 @@ ADMIN_TABLES = (
     "participation/withdrawal",
     "assignments/assignment",
     "assignments/presentation",
+    "assignments/stepplaces",
     "judgements/judgement",
     "conversations/conversation",
     "exports/exportschedule",

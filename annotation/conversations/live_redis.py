@@ -18,6 +18,8 @@ redis.call('XADD', KEYS[1], number .. '-0', 'event', ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return number
 """
+# longer than anybody waits for the next event: the library's own five seconds would break off a wait of five
+READ_TIMEOUT = 30.0
 # a log that no job pruned goes by itself
 FORGOTTEN_AFTER = 3 * 24 * 3600
 
@@ -38,7 +40,7 @@ class RedisTurnLog:
 
     @asynccontextmanager
     async def follow(self, turn_id: uuid.UUID, after: int = 0) -> AsyncIterator[Follower]:
-        client = redis.asyncio.Redis.from_url(self.url)
+        client = redis.asyncio.Redis.from_url(self.url, socket_timeout=READ_TIMEOUT)
         try:
             yield _Reader(client, _key(turn_id), after)
         finally:

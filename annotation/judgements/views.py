@@ -150,9 +150,11 @@ def ahead(request: HttpRequest, at: Here) -> HttpResponse:
 
 @takes_forms
 def finish(request: HttpRequest, at: Here) -> HttpResponse:
-    """End the step, where enough is judged or nothing is left."""
-    finish_comparisons(participation=at.participation, step=at.step, now=timezone.now())
-    return redirect(current_url(at.participation))
+    """End the step, where enough is judged or nothing is left. A card that came free meanwhile is shown."""
+    try:
+        return finish_now(at)
+    except ConflictError:
+        return to_card(at)
 
 
 # ---- parts of the above ----------------------------------------------------------------------------------------------

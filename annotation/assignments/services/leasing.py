@@ -118,10 +118,12 @@ class Desk:
         """Once more, when leases that ran out are open again; for a bot, when there are places for bots."""
         if self.had_enough or self.came_back:
             return None
-        made = expire_overdue(now=self.now, study_id=self.participation.study_id, step=self.step.name)
-        if not made and self.participation.rehearsal:
-            made = open_for_bots(participation=self.participation, step=self.step, stratum=self.stratum, now=self.now)
-        return self.next_place() if made else None
+        room = expire_overdue(now=self.now, study_id=self.participation.study_id, step=self.step.name) > 0
+        if not room and self.participation.rehearsal:
+            open_for_bots(participation=self.participation, step=self.step, stratum=self.stratum, now=self.now)
+            # also where they were made by another bot, for whom this one waited
+            room = True
+        return self.next_place() if room else None
 
     def _new(self) -> Assignment | None:
         unknown = not_had_by(self.participation, self.step.name)

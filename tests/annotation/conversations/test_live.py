@@ -13,6 +13,7 @@ import pytest
 from annotation.conversations.live import TurnEvent, TurnLog
 from annotation.conversations.live_files import FileTurnLog
 from annotation.conversations.live_redis import RedisTurnLog
+from annotation.conversations.relay import ASK_DATABASE_EVERY
 
 WRITERS, EACH = 4, 50
 Make = Callable[[], TurnLog]
@@ -140,3 +141,11 @@ def test_redis_ids_tell_no_time(redis_server: str) -> None:
     log, turn = RedisTurnLog(redis_server), uuid.uuid4()
     log.append(turn, token("x"))
     assert [number for number, _ in log.client.xrange(f"turn:{turn}")] == [b"1-0"]
+
+
+def test_a_quiet_log_is_waited_for_longer_than_the_library_would(redis_server: str) -> None:
+    async def follow() -> list[Any]:
+        async with RedisTurnLog(redis_server).follow(uuid.uuid4()) as follower:
+            return await follower.wait(ASK_DATABASE_EVERY + 0.2)
+
+    assert asyncio.run(follow()) == []
