@@ -162,7 +162,8 @@ class Desk:
             step=self.step.name,
             protocol=protocol,
             stratum=self.stratum,
-            rehearsal=self.participation.rehearsal,
+            # not `rehearsal=`, which says NOT rehearsal: SQLite would leave the index there, and sort
+            rehearsal__in=[self.participation.rehearsal],
             state=State.OPEN,
             participation__isnull=True,
             item__held="",
