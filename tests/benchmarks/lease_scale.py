@@ -88,23 +88,25 @@ def site(size: int, pipe: Connection) -> None:
 def _add_items(study_id: int, count: int) -> None:
     from django.db import connection  # noqa: PLC0415 - only after the settings are read
 
-    from annotation.items.models import ItemSet  # noqa: PLC0415
+    from annotation.items.models import Candidate, Item  # noqa: PLC0415
+    from annotation.studies.models import Study  # noqa: PLC0415
+    from tests.factories import comparisons  # noqa: PLC0415
 
-    item_set = ItemSet.objects.get(study=study_id, name="pairs")
+    comparisons.add_items(Study.objects.get(pk=study_id), 1)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO items_item (id, item_set_id, origin, external_id, row_sha256, ordinal, context, tags, gold,"
-            " held, created_at) SELECT gen_random_uuid(), %s, 'imported', n, '', n, '{}', '{}', '{}', '', now()"
-            " FROM generate_series(1, %s) AS n",
-            [item_set.pk, count],
-        )
-        cursor.execute(
-            "INSERT INTO items_candidate (id, item_id, position, state, content, context, provenance, flags, recipe,"
-            " pool_entry, request) SELECT gen_random_uuid(), items_item.id, position, 'final',"
-            " '{\"text\": \"An answer.\"}', '{}', '{}', '[]', '', '', '{}'"
-            " FROM items_item, generate_series(0, 1) AS position"
-        )
+        own = {"id": "gen_random_uuid()", "ordinal": "n", "external_id": "n"}
+        cursor.execute(_copies(Item, own) + " CROSS JOIN generate_series(2, %s) AS n", [count])
+        own = {"id": "gen_random_uuid()", "item_id": "other.id"}
+        cursor.execute(_copies(Candidate, own) + " JOIN items_item AS other ON other.id != it.item_id")
         cursor.execute("VACUUM ANALYZE")
+
+
+def _copies(model: Any, own: dict[str, str]) -> str:
+    """An INSERT of copies of all rows, with other values in the columns of `own`."""
+    columns = [field.column for field in model._meta.concrete_fields]
+    values = ", ".join(own.get(column, f"it.{column}") for column in columns)
+    table = model._meta.db_table
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table} AS it"  # noqa: S608 - ours
 
 
 def _lease(study: Any) -> list[float]:
