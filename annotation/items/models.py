@@ -6,6 +6,9 @@ from django.db import models
 
 from annotation.common.models import AppendOnly
 
+# the tag of an item that came out of what bots said or wrote: people are not shown it
+OF_BOTS = "of_bots"
+
 
 class ItemSet(models.Model):
     """A named set of items that a study's steps refer to. `mapping` is the one of its last import (`importing`)."""

@@ -35,7 +35,7 @@ class Policy:
         for."""
         raise NotImplementedError
 
-    def placed(self, items: QuerySet[Item], *, rehearsal: bool) -> QuerySet[Item]:
+    def placed(self, items: QuerySet[Item]) -> QuerySet[Item]:
         """Those of the set's items that get places."""
         return items
 

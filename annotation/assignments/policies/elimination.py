@@ -5,19 +5,17 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from annotation.assignments.models import Assignment
 from annotation.assignments.outcomes import win_of_first
 from annotation.assignments.policies.base import Keys, Policy
 from annotation.common.seeds import derive_seed
-from annotation.items.models import Candidate, Item
+from annotation.items.models import OF_BOTS, Candidate, Item
 from annotation.items.services.deriving import Derived, derive_items, names_there
 from annotation.studies.document.comparisons import ComparisonsStep
 
 PAIR = 2
-# marks matches that came out of what bots said
-OF_BOTS = "of_bots"
 
 
 class Elimination(Policy):
@@ -31,10 +29,9 @@ class Elimination(Policy):
     def keys(self, step: ComparisonsStep, items: Callable[[], Iterator[Item]]) -> Keys:
         return lambda _item, turn, own: turn + own
 
-    def placed(self, items: QuerySet[Item], *, rehearsal: bool) -> QuerySet[Item]:
-        mine = Q() if rehearsal else ~Q(tags__has_key=OF_BOTS)
+    def placed(self, items: QuerySet[Item]) -> QuerySet[Item]:
         more = Candidate.objects.filter(item=OuterRef("pk"), position__gte=PAIR)
-        return items.filter(mine, ~Exists(more))
+        return items.filter(~Exists(more))
 
     def derive(self, items: Sequence[Item], now: datetime) -> None:
         there = names_there(items, [f"{_name(item, 1)}0" for item in items])

@@ -26,7 +26,7 @@ class Triads(Policy):
     def keys(self, step: ComparisonsStep, items: Callable[[], Iterator[Item]]) -> Keys:
         return lambda _item, turn, own: turn + own
 
-    def placed(self, items: QuerySet[Item], *, rehearsal: bool) -> QuerySet[Item]:
+    def placed(self, items: QuerySet[Item]) -> QuerySet[Item]:
         return items.filter(~Exists(Candidate.objects.filter(item=OuterRef("pk"), position__gte=TRIAD)))
 
     def derive(self, items: Sequence[Item], now: datetime) -> None:

@@ -18,11 +18,13 @@ from annotation.assignments.services.showing import (
     present_in_order,
     skip_assignment,
 )
+from annotation.assignments.services.writing import collect_written
 
 __all__ = [
     "ask_again",
     "assign_to_author",
     "close_assignment",
+    "collect_written",
     "comparisons_steps",
     "expire_overdue",
     "follow_judgement",

@@ -11,6 +11,7 @@ from annotation.accounts.services import record_audit
 from annotation.assignments.models import Assignment, StepPlaces
 from annotation.assignments.policies import POLICIES
 from annotation.assignments.services.places import open_places
+from annotation.assignments.services.writing import collect_written
 from annotation.common.errors import ConflictError
 from annotation.items.models import Item, SetJob
 from annotation.studies.document.comparisons import ComparisonsStep
@@ -27,9 +28,10 @@ def open_missing_places(*, now: datetime, study_id: int | None = None) -> int:
     studies = Study.objects.filter(current__isnull=False).exclude(state=Study.State.CLOSED)
     if study_id is not None:
         studies = studies.filter(pk=study_id)
-    return sum(
-        _open(study, step, now) for study in studies.select_related("current") for step in comparisons_steps(study)
-    )
+    published = list(studies.select_related("current"))
+    for study in published:
+        collect_written(study=study, now=now)
+    return sum(_open(study, step, now) for study in published for step in comparisons_steps(study))
 
 
 def open_next_wave(*, study: Study, step: ComparisonsStep, actor: str, now: datetime) -> int:

@@ -12,7 +12,7 @@ from annotation.assignments.policies import POLICIES
 from annotation.assignments.policies.base import Keys
 from annotation.assignments.strata import places_before
 from annotation.common.seeds import derive_seed
-from annotation.items.models import Candidate, Item
+from annotation.items.models import OF_BOTS, Candidate, Item
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.models import StudyVersion
 from annotation.studies.queries import document_of
@@ -79,7 +79,7 @@ def derive(plan: Plan, now: datetime) -> None:
 def items_to_place(plan: Plan) -> QuerySet[Item]:
     """The items that get places, as much of them as policies look at, in the order of the set."""
     policy = POLICIES[plan.step.select]
-    items = policy.placed(showable(plan), rehearsal=plan.rehearsal)
+    items = policy.placed(showable(plan))
     if policy.candidates:
         items = items.prefetch_related("candidates")
     return items.only("ordinal", "tags").order_by("ordinal", "pk")
@@ -92,6 +92,8 @@ def showable(plan: Plan) -> QuerySet[Item]:
     items = Item.objects.filter(
         ~Exists(unfinished), item_set__study=plan.version.study_id, item_set__name=plan.step.items, held=""
     )
+    if not plan.rehearsal:
+        items = items.exclude(tags__has_key=OF_BOTS)
     if plan.step.gold:
         items = items.filter(gold={})
     document = document_of(plan.version)

@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef
 from annotation.assignments.models import Assignment
 from annotation.assignments.policies import POLICIES
 from annotation.assignments.services.places import COUNTED, Plan, derive, items_to_place, open_for
+from annotation.assignments.services.writing import collect_written
 from annotation.participation.models import Participation
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.models import Study
@@ -17,6 +18,7 @@ AT_ONCE = 20
 def open_for_bots(*, participation: Participation, step: ComparisonsStep, stratum: str, now: datetime) -> int:
     """Places for bots at the next items of the set, with the step's whole overlap; when every item has them, another
     round begins. How many were made."""
+    collect_written(study=participation.study, now=now)
     # one bot at a time makes places, so that the others find them
     Study.objects.select_for_update(no_key=True).only("pk").get(pk=participation.study_id)
     bots = Assignment.objects.filter(study=participation.study_id, step=step.name, rehearsal=True, reason__in=COUNTED)

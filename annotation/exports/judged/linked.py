@@ -147,7 +147,8 @@ class LinkedReading:
 
     def _is_open(self, item: Item) -> bool:
         """Whether an item may go out without a judgement: what somebody wrote is theirs."""
-        return item.author_id is None or item.author_id in self.judged.people
+        mine = item.author_id is None or item.author_id in self.judged.people
+        return mine and self.judged.is_free(item, item.candidates.all())
 
     def _turns_without_votes(self, with_votes: set[UUID]) -> Iterator[Item]:
         """The items of turns of finished talks that nobody judged: stopped, failed, or left."""

@@ -90,9 +90,12 @@ class JudgedReading:
         media = _media(items.values(), candidates)
         paths = _messages(items, turns)
         for pk in keys:
+            item = items[pk]
             if not votes[pk]:
                 continue
-            item = items[pk]
+            if not self.is_free(item, candidates[pk]):
+                self.refused["judgements of what somebody wrote who is not in the release"] += len(votes[pk])
+                continue
             yield JudgedItem(
                 item=item,
                 candidates=tuple(candidates[pk]),
@@ -102,6 +105,14 @@ class JudgedReading:
                 set_licence=item.item_set.licence if item.item_set else "",
                 media=media,
             )
+
+    def is_free(self, item: Item, candidates: Iterable[Candidate]) -> bool:
+        """Whether nobody's consent stands against an item itself. What a person wrote in a step for others to judge
+        goes out if that person's rows do, and those of that step."""
+        if item.origin != Item.Origin.WRITTEN:
+            return True
+        covered = self.people.get(item.author_id, frozenset()) if item.author_id else frozenset()
+        return all(candidate.provenance.get("step") in covered for candidate in candidates)
 
     # -- judgements --------------------------------------------------------------------------------------------------
     def _votes(self, keys: Sequence[UUID], turns: Mapping[UUID, Turn], *, replaced: bool) -> dict[UUID, list[Vote]]:

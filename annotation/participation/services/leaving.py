@@ -8,6 +8,7 @@ from django.db import transaction
 from annotation.accounts.models import Annotator, Identity
 from annotation.accounts.services import erase_identity, record_audit
 from annotation.common.errors import ConflictError
+from annotation.items.services.written import hold_written
 from annotation.participation.models import Draft, Participation, Withdrawal
 from annotation.participation.rules import may_withdraw
 from annotation.participation.services.moving import MOVED
@@ -18,8 +19,9 @@ log = structlog.get_logger()
 
 
 def withdraw(*, participation: Participation, reason: str, actor: str, now: datetime) -> Withdrawal:
-    """Leave a tombstone, end it, give seats back, erase drafts and who the person is outside, and write the audit log.
-    From now on no export has any row of theirs. The second time gives the first tombstone."""
+    """Leave a tombstone, end it, give seats back, erase drafts and who the person is outside, hold back what others
+    were to judge of what they wrote, and write the audit log. From now on no export has any row of theirs. The second
+    time gives the first tombstone."""
     with transaction.atomic():
         rows = Participation.objects.select_for_update(of=("self",), no_key=True)
         locked = rows.select_related("version", "annotator").get(pk=participation.pk)
@@ -37,6 +39,7 @@ def withdraw(*, participation: Participation, reason: str, actor: str, now: date
             panel_session_id="",
         )
         Draft.objects.filter(participation=locked).delete()
+        hold_written(authors=[locked.pk])
         _erase_who(locked)
         tombstone: Withdrawal = Withdrawal.objects.create(participation=locked, reason=reason, at=now)
         record_audit(actor=actor, action="withdraw", subject=f"participation {locked.pk}", now=now)

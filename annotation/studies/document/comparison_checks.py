@@ -6,11 +6,15 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from annotation.studies.document.comparisons import EVERYBODY, POOL, ComparisonsStep
+from annotation.studies.document.steps import QuestionnaireStep
 from annotation.studies.document.training import TrainingStep
 from annotation.studies.problems import among
 from annotation.studies.questions.choices import ChoiceQuestion
+from annotation.studies.questions.edit import Edit
+from annotation.studies.questions.short_text import TextQuestion
 
 if TYPE_CHECKING:
+    from annotation.studies.document.recipes import ItemSetRules
     from annotation.studies.document.root import StudyDocument
 
 Problem = tuple[str, str]
@@ -21,6 +25,8 @@ def item_sets(document: StudyDocument) -> Iterator[Problem]:
     for name, rules in document.item_sets.items():
         if rules.from_step and rules.from_step not in steps:
             yield f"item_sets.{name}.from_step", f"{rules.from_step} is no step{among(steps)}"
+        elif rules.from_step or rules.from_questions:
+            yield from _writing(document, f"item_sets.{name}.from_questions", rules)
         recipe = rules.candidates
         if recipe.recipe != "imported" and not document.models:
             yield f"item_sets.{name}.candidates", "needs models; give models.pool"
@@ -28,6 +34,22 @@ def item_sets(document: StudyDocument) -> Iterator[Problem]:
             entry.name for entry in (document.models.pool if document.models else ())
         ]:
             yield f"item_sets.{name}.candidates.model", f"{recipe.model} is not in models.pool"
+
+
+def _writing(document: StudyDocument, path: str, rules: ItemSetRules) -> Iterator[Problem]:
+    """Named one by one: what people write about themselves is nobody else's to judge unless the document says so."""
+    step = next((step for step in document.steps if step.name == rules.from_step), None)
+    asked: set[str] = set()
+    if isinstance(step, ComparisonsStep):
+        asked = {name for key in step.protocol if key in document.protocols for name in document.protocols[key].asked()}
+    elif isinstance(step, QuestionnaireStep):
+        asked = {name for page in step.pages for name in page.questions}
+    written = sorted(name for name in asked if isinstance(document.questions.get(name), TextQuestion | Edit))
+    if not rules.from_questions:
+        yield path, f"is missing; name questions of {rules.from_step or 'from_step'} that people answer in writing"
+    for question in rules.from_questions:
+        if question not in written:
+            yield path, f"{question} is not answered in writing in {rules.from_step or 'from_step'}{among(written)}"
 
 
 def comparisons(document: StudyDocument) -> Iterator[Problem]:

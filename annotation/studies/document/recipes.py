@@ -53,7 +53,7 @@ def _recipe(value: object) -> object:
 
 class ItemSetRules(Strict):
     """An item set that steps name. `file` (beside the document) is imported where the set is empty; `from_step` makes
-    what people write in that step the items of this set."""
+    what people write in that step, in answer to `from_questions`, the items of this set."""
 
     file: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")
     mapping: dict[str, str] = Field(
@@ -63,3 +63,4 @@ class ItemSetRules(Strict):
     licence: str = Field(default="", max_length=200, description="Of its items, where they do not say it themselves.")
     candidates: Annotated[SetRecipe, BeforeValidator(_recipe, json_schema_input_type=SetRecipe | str)] = SetRecipe()
     from_step: str = ""
+    from_questions: tuple[Name, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any
 from annotation.assignments.models import Assignment
 from annotation.exports.deriving.statements import statements
 from annotation.exports.judged.linked import LinkedItem, LinkedPerson, LinkedTalk
-from annotation.exports.judged.names import Names
+from annotation.exports.judged.names import Kind, Names
 from annotation.exports.judged.rows import JudgedItem, Vote
 from annotation.exports.judged.texts import licence_of, model_of
 from annotation.exports.layouts.columns import as_json, written_time
@@ -15,6 +15,14 @@ from annotation.exports.layouts.fields import Record
 from annotation.items.models import Candidate, Generation
 
 Rows = Iterator[tuple[str, Record]]
+# what items that were made of others, or written about others, say of where they come from
+NAMING: dict[str, Kind] = {
+    "from_item": "item",
+    "from_candidate": "candidate",
+    "derived_from": "item",
+    "tournament": "item",
+    "goes_on": "candidate",
+}
 
 
 def _time(at: datetime | None) -> str | None:
@@ -142,6 +150,11 @@ def renamed(value: Any, names: Mapping[str, str]) -> Any:
     return names.get(value, value) if isinstance(value, str) else value
 
 
+def _of_rows(names: Names, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Tags or provenance, with the ids that they name translated as those of the tables are."""
+    return {key: names.of(NAMING[key], value) if key in NAMING else value for key, value in values.items()}
+
+
 def _item(names: Names, bundle: LinkedItem) -> Record:
     judged, item = bundle.judged, bundle.judged.item
     talk = item.context.get("conversation")
@@ -154,7 +167,7 @@ def _item(names: Names, bundle: LinkedItem) -> Record:
         "author": names.person(bundle.author) if bundle.author else None,
         "ordinal": item.ordinal,
         "context": as_json(context),
-        "tags": as_json(item.tags),
+        "tags": as_json(_of_rows(names, item.tags)),
         "gold": as_json(item.gold),
         "held": item.held or None,
         "licence": judged.set_licence or None,
@@ -171,7 +184,7 @@ def _candidate(names: Names, judged: JudgedItem, candidate: Candidate) -> Record
         "context": as_json(candidate.context),
         "recipe": candidate.recipe or None,
         "model": model_of(candidate),
-        "provenance": as_json(candidate.provenance),
+        "provenance": as_json(_of_rows(names, candidate.provenance)),
         "flags": as_json(candidate.flags),
         "licence": licence_of(judged, candidate),
     }
