@@ -24,8 +24,8 @@ from annotation.conversations.models import Turn
 from annotation.exports.models import ExportRun
 from annotation.items.models import Candidate, Item
 from annotation.judgements.models import Judgement
-from annotation.participation.models import Participation, QuotaCell
-from tests.factories import comparisons, studies, talks, tokens
+from annotation.participation.models import Participation, QuotaCell, TrainingAttempt
+from tests.factories import cards, comparisons, studies, talks, tokens
 from tests.factories.participations import participation
 from tests.factories.streams import held_by
 from tests.live import ROOT, wait_until, worker_environment
@@ -276,3 +276,30 @@ def test_a_release_that_is_asked_for_several_times_at_once_under_one_key_is_one(
         {202}, {str(ExportRun.objects.get().pk)},
     ]  # fmt: skip
     assert KeptReply.objects.count() == 1
+
+
+# -- cards and quizzes -------------------------------------------------------------------------------------------------
+def test_the_same_card_sent_to_two_processes_at_once_is_one_judgement_and_one_next_place(sites: list[str]) -> None:
+    person = cards.judge(items=3, step={"per_person": {"max": 3}})
+    place = cards.held(person)
+    form = {"key": key(), "chosen": "A"}
+    path = f"/p/{person.pk}/judge/cards/{place.pk}/"
+    sent = at_once(sites, [person] * POSTS, [path] * POSTS, [form] * POSTS)
+    judgement = Judgement.objects.get()
+    assert {(one.status_code, tuple(receipts(one))) for one in sent} == {(200, (judgement.receipt,))}
+    assert person.assignments.filter(state="leased").count() == 1
+
+
+def test_a_quiz_sent_to_two_processes_at_once_is_one_try_and_no_try_comes_after_the_last(sites: list[str]) -> None:
+    document = cards.document()
+    quiz = [{"question": "goal", "correct": ["Truth"]}]
+    document["steps"].insert(0, {"training": "course", "quiz": quiz, "attempts": 2, "on_fail": "go_on"})
+    person = participation(studies.study(document))
+    path = f"/p/{person.pk}/training/course/1/"
+    same = {"key": key(), "goal": "Brevity"}
+    sent = at_once(sites, [person] * POSTS, [path] * POSTS, [same] * POSTS)
+    assert ({one.status_code for one in sent}, TrainingAttempt.objects.count()) == ({204}, 1)
+    forms = [{"key": key(), "goal": "Brevity"} for _ in range(POSTS)]
+    sent = at_once(sites, [person] * POSTS, [path] * POSTS, forms)
+    assert sorted(one.status_code for one in sent) == [204, *[409] * (POSTS - 1)]
+    assert list(TrainingAttempt.objects.order_by("number").values_list("number", flat=True)) == [1, 2]

@@ -2,7 +2,7 @@
 candidate, a model, or a database order."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -110,20 +110,20 @@ class Shown:
         return self.context.direction if self.context.language else ""
 
 
-def media_of(item: Item, candidates: Iterable[Candidate], participation_id: object) -> dict[str, Media]:
-    """Every file that the item and its candidates name, by id, in one query."""
-    sources = [item.context, *(one.content for one in candidates), *(one.context for one in candidates)]
+def media_of(sources: Iterable[Mapping[str, Any]], address: Callable[[MediaFile], str]) -> dict[str, Media]:
+    """Every file that these contexts and contents name, by id, in one query."""
     wanted = {pk for source in sources for pk in _media_ids(source)}
     files = MediaFile.objects.filter(pk__in=wanted) if wanted else ()
     return {
-        str(file.pk): Media(
-            address=reverse("items:media", args=[participation_id, file.pk]),
-            width=file.width,
-            height=file.height,
-            type=file.content_type,
-        )
+        str(file.pk): Media(address(file), width=file.width, height=file.height, type=file.content_type)
         for file in files
     }
+
+
+def media_for(item: Item, candidates: Iterable[Candidate], participation_id: object) -> dict[str, Media]:
+    """The files of an item and its candidates, as this person may fetch them."""
+    sources = [item.context, *(part for one in candidates for part in (one.content, one.context))]
+    return media_of(sources, lambda file: reverse("items:media", args=[participation_id, file.pk]))
 
 
 def context_of(context: Mapping[str, Any], name: str, media: Mapping[str, Media]) -> Context:

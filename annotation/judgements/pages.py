@@ -18,7 +18,7 @@ from annotation.judgements.content import (
     Shown,
     all_parts,
     context_of,
-    media_of,
+    media_for,
     parts_of,
     played_names,
     title_of,
@@ -145,7 +145,7 @@ def before_page(here: Here, place: Assignment, now: datetime, *, form: QuestionF
     if form is None:
         fields = draft_fields(here.participation, before_draft(here, place)) if here.trusted else {}
         form = before_form(document, place, place.presentation, fields, language)
-    media = media_of(place.item, (), here.participation.pk)
+    media = media_for(place.item, (), here.participation.pk)
     context, widgets = context_of(place.item.context, "context", media), form.widgets()
     return head(here, now) | {
         "place": place,
@@ -164,7 +164,7 @@ def must_play(here: Here, place: Assignment) -> list[str]:
     protocol = document_of(place.version).protocols[place.protocol]
     if not protocol.play_to_end:
         return []
-    media = media_of(place.item, candidates := list(place.item.candidates.all()), here.participation.pk)
+    media = media_for(place.item, candidates := list(place.item.candidates.all()), here.participation.pk)
     by_id = {str(one.pk): one for one in candidates}
     shown = [_bare(slot, by_id[pk], protocol, media) for slot, pk in place.presentation.slots().items()]
     return played_names(all_parts(context_of(place.item.context, "context", media), shown))
@@ -172,7 +172,7 @@ def must_play(here: Here, place: Assignment) -> list[str]:
 
 def pictures(place: Assignment) -> list[str]:
     """The addresses of the pictures of a place."""
-    media = media_of(place.item, place.item.candidates.all(), place.participation_id)
+    media = media_for(place.item, place.item.candidates.all(), place.participation_id)
     return [one.address for one in media.values() if one.type.startswith("image/")]
 
 
@@ -189,7 +189,7 @@ def _shown(
     here: Here, place: Assignment, protocol: Protocol, form: JudgementForm, widgets: list[dict[str, Any]]
 ) -> tuple[Context, list[Shown]]:
     candidates = list(place.item.candidates.all())
-    media = media_of(place.item, candidates, here.participation.pk)
+    media = media_for(place.item, candidates, here.participation.pk)
     by_id = {str(one.pk): one for one in candidates}
     tied = form.ask.slots if form.ask and form.ask.kind == "tie" else ()
     labels = dict(zip(form.slots, place.presentation.labels, strict=False))

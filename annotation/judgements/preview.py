@@ -4,10 +4,11 @@ leased and nothing stored."""
 from collections.abc import Mapping
 from typing import Any
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from annotation.items.models import Candidate, Item
-from annotation.judgements.content import Shown, context_of, parts_of, title_of
+from annotation.items.models import Candidate, Item, MediaFile
+from annotation.judgements.content import Shown, context_of, media_of, parts_of, title_of
 from annotation.judgements.pages import asked_about, guidelines
 from annotation.studies.document import StudyDocument
 from annotation.studies.document.comparisons import ComparisonsStep
@@ -37,7 +38,8 @@ def page(document: StudyDocument, step: ComparisonsStep, number: int, language: 
         return facts | {"template": "judgements/preview_start.html", "heading": title or _("Compare answers")}
     protocol = document.protocols[name]
     given, contents = _item(step, protocol, slug)
-    context = context_of(given, "context", {})
+    media = media_of((given, *(part for pair in contents for part in pair)), _for_staff) if slug else {}
+    context = context_of(given, "context", media)
     if part == "before":
         asked = [Asked(one, document.questions[one], one) for one in protocol.before]
         own = {"about": context, "guidelines": guidelines(protocol, context, language)}
@@ -50,8 +52,8 @@ def page(document: StudyDocument, step: ComparisonsStep, number: int, language: 
         Shown(
             slot=slot,
             title=title_of(slot, content, protocol.arrangement),
-            parts=parts_of(content, slot, {}),
-            context=context_of(own, f"{slot}-own", {}),
+            parts=parts_of(content, slot, media),
+            context=context_of(own, f"{slot}-own", media),
             questions=tuple(widget for widget in widgets if widget["target"] == slot),
         )
         for slot, (content, own) in slots.items()
@@ -59,6 +61,11 @@ def page(document: StudyDocument, step: ComparisonsStep, number: int, language: 
     card = asked_about(protocol, widgets, context, candidates, language)
     # the card's own heading stands in it
     return card | {"template": "judgements/preview.html", "card_heading": card["heading"], "step_title": title}
+
+
+def _for_staff(file: MediaFile) -> str:
+    """Staff see files by the admin's rules."""
+    return reverse("admin:items_media", args=[file.pk])
 
 
 def _pages(document: StudyDocument, step: ComparisonsStep) -> list[tuple[str, str]]:

@@ -25,12 +25,10 @@ from annotation.judgements.queries import held_place
 from annotation.judgements.rules import may_change
 from annotation.judgements.services import (
     AnswersRefusedError,
-    change_judgement,
     finish_comparisons,
+    judge_card,
     next_place,
-    note_shown,
     store_before,
-    submit_judgement,
 )
 from annotation.judgements.services.showing import BeforeRefusedError
 from annotation.participation.forms import answer_fields, one_time_key
@@ -86,7 +84,7 @@ def begin(request: HttpRequest, at: Here) -> HttpResponse:
 @takes_forms
 def submit(request: HttpRequest, at: Here, place: UUID) -> HttpResponse:
     """Say how it is; the next card comes."""
-    return _judge(request, at, own_place(at, place), submit_judgement)
+    return _judge(request, at, own_place(at, place))
 
 
 @in_comparisons
@@ -94,7 +92,7 @@ def change(request: HttpRequest, at: Here, place: UUID) -> HttpResponse:
     """The last judgement once more, while the document lets it be changed."""
     asked = own_place(at, place)
     if request.method == "POST":
-        return _judge(request, at, asked, change_judgement, changing=True)
+        return _judge(request, at, asked, changing=True)
     last = asked.judgements.filter(replaced_by__isnull=True).first()
     if last is None or not may_change(last, timezone.now()):
         raise ConflictError(_("It is too late to change this judgement. It is stored as you gave it."))
@@ -162,26 +160,26 @@ def to_card(at: Here) -> HttpResponse:
     return redirect("judgements:card", at.participation.pk, at.step.name)
 
 
-def _judge(request: HttpRequest, at: Here, place: Assignment, write: Any, *, changing: bool = False) -> HttpResponse:
+def _judge(request: HttpRequest, at: Here, place: Assignment, *, changing: bool = False) -> HttpResponse:
     fields, key = judged_fields(answer_fields(request.POST)), _key(request)
     missing = unplayed(must_play(at, place), fields)
     if missing:
         return _refused(request, at, place, _form(at, place, fields, key), missing, changing=changing)
     try:
-        submission = write(
+        submission = judge_card(
             assignment_id=place.pk,
             participation=at.participation,
             key=key,
             fields=fields,
             timings=card_timings(request.POST),
+            shown=read_card_shown(str(request.POST.get("shown", "")), place.presentation),
+            changing=changing,
             now=timezone.now(),
         )
     except AnswersRefusedError as error:
         error.form.fields = {**error.form.fields, "key": [key]}
         return _refused(request, at, place, error.form, {}, changing=changing)
     if not submission.repeated:
-        shown = read_card_shown(str(request.POST.get("shown", "")), place.presentation)
-        note_shown(assignment_id=place.pk, shown=shown)
         _keep(at, judge_draft(at, place), fields)
     return _next(request, at)
 

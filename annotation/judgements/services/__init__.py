@@ -8,7 +8,7 @@ from annotation.judgements.services.submitting import (
     change_judgement,
     submit_judgement,
 )
-from annotation.judgements.services.working import finish_comparisons, next_place
+from annotation.judgements.services.working import finish_comparisons, judge_card, next_place
 
 __all__ = [
     "AnswersRefusedError",
@@ -16,6 +16,7 @@ __all__ = [
     "body_sha256",
     "change_judgement",
     "finish_comparisons",
+    "judge_card",
     "next_place",
     "note_shown",
     "store_before",

@@ -134,6 +134,21 @@ def test_the_last_judgement_can_be_changed_while_the_document_lets_it_and_the_ol
     assert Assignment.objects.get(pk=place.pk).state == "done"
 
 
+def test_a_form_that_comes_once_more_after_a_change_takes_nothing_of_it_back() -> None:
+    person = cards.judge(step={"undo": 60})
+    client = begun(person)
+    place = cards.held(person)
+    first = {"key": cards.key(), "chosen": "A", "why": "At first.", "shown": '{"viewport": [375, 740]}'}
+    second = {"key": cards.key(), "chosen": "B", "why": "On second thoughts.", "shown": '{"viewport": [740, 375]}'}
+    client.post(url(person, f"{place.pk}/"), first)
+    client.post(url(person, f"{place.pk}/change/"), second)
+    client.post(url(person, f"{place.pk}/"), first)
+    page = soup(client.get(url(person, f"{place.pk}/change/")))
+    assert page.select_one("textarea[name=why]").text.strip() == "On second thoughts."
+    assert Presentation.objects.get(assignment=place).shown == {"viewport": [740, 375]}
+    assert Judgement.objects.count() == 2
+
+
 def test_a_judgement_cannot_be_changed_after_its_time_nor_after_another_one() -> None:
     person = cards.judge(items=3, step={"undo": 60, "per_person": {"max": 3}})
     client = begun(person)

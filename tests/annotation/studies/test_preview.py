@@ -125,6 +125,19 @@ def test_a_card_shows_an_item_of_the_set_where_there_is_one_and_a_made_up_one_el
 
 
 @pytest.mark.django_db
+def test_a_card_of_pictures_shows_them_from_where_staff_may_fetch_them(staff: Client) -> None:
+    made = studies.study(cards.document(protocol={"arrangement": "grid"}))
+    made.draft = written(cards.document(protocol={"arrangement": "grid"}))
+    made.save()
+    files = [cards.picture(made, name) for name in ("red", "blue")]
+    cards.item(made, [{"image": {"media": str(one.pk), "alt": one.name}} for one in files])
+    page = BeautifulSoup(staff.get("/studies/preview/pairs/cards/1/").content, "html.parser")
+    assert [(one["src"], one["alt"]) for one in page.select(".answer img")] == [
+        (f"/admin/items/itemset/media/{one.pk}/", one.name) for one in files
+    ]
+
+
+@pytest.mark.django_db
 def test_training_is_shown_slide_by_slide_and_its_quiz_with_what_is_right(staff: Client) -> None:
     document = cards.document()
     quiz = [{"question": "goal", "correct": ["Truth"]}]
