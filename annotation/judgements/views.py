@@ -17,7 +17,7 @@ from annotation.assignments.models import Assignment
 from annotation.assignments.services import heartbeat, lease_ahead, skip_place
 from annotation.common.errors import ConflictError, DomainError
 from annotation.common.views import error_page
-from annotation.judgements.access import ElsewhereError, Here, here, own_place
+from annotation.judgements.access import Here, here, own_place
 from annotation.judgements.asking import JudgementForm, waits_for_before
 from annotation.judgements.forms import card_timings, judged_fields, read_card_shown, unplayed
 from annotation.judgements.pages import before_draft, before_page, card_page, head, judge_draft, must_play, pictures
@@ -31,6 +31,7 @@ from annotation.judgements.services import (
     store_before,
 )
 from annotation.judgements.services.showing import BeforeRefusedError
+from annotation.participation.access import ElsewhereError
 from annotation.participation.forms import answer_fields, one_time_key
 from annotation.participation.queries import current_url, frame
 from annotation.participation.services import save_draft

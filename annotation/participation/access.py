@@ -2,7 +2,8 @@
 `full`), or entered with nothing but a known panel id (trust `panel`: it goes on at the same place and is shown nothing
 that was said or written before)."""
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -13,7 +14,9 @@ from django.utils import translation
 from annotation.common.errors import NotFoundError
 from annotation.participation.models import Participation
 from annotation.participation.return_tokens import return_token, token_sha256
+from annotation.participation.steps import step_named
 
+Kind = TypeVar("Kind")
 Trust = Literal["full", "panel"]
 SESSION_KEY = "participations"
 
@@ -37,6 +40,35 @@ def participation_for(request: HttpRequest, pid: UUID) -> Participation:
 def has_full_trust(request: HttpRequest, participation: Participation) -> bool:
     """Whether earlier answers, drafts, transcripts and stored data may be shown."""
     return _held(request).get(str(participation.pk)) == "full"
+
+
+class ElsewhereError(Exception):
+    """The person is at another place than this address; they are led there."""
+
+    def __init__(self, participation: Participation) -> None:
+        super().__init__("elsewhere")
+        self.participation = participation
+
+
+@dataclass(frozen=True, slots=True)
+class InStep(Generic[Kind]):
+    """Somebody in a step of one kind. `trusted`: what they said before may be shown to this session."""
+
+    participation: Participation
+    step: Kind
+    trusted: bool
+
+
+def in_step(request: HttpRequest, pid: UUID, step: str, kind: type[Kind]) -> InStep[Kind]:
+    """The person and the step that the address names. Raises `NotFoundError` where this session does not hold the
+    participation or there is no such step of this kind, `ElsewhereError` where they are not in it (any more)."""
+    participation = participation_for(request, pid)
+    found = step_named(participation, step)
+    if found is None or not isinstance(found[1], kind):
+        raise NotFoundError("There is no such page.")
+    if participation.state != Participation.State.ACTIVE or participation.step != found[0]:
+        raise ElsewhereError(participation)
+    return InStep(participation, found[1], has_full_trust(request, participation))
 
 
 def grant(request: HttpRequest, participation: Participation, trust: Trust) -> None:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from annotation.common.errors import ConflictError, DomainError, NotFoundError
 from annotation.common.timers import read_timers
 from annotation.common.views import error_page
-from annotation.conversations.access import ElsewhereError, Here, here, may_see, remember
+from annotation.conversations.access import Here, here, may_see, remember
 from annotation.conversations.forms import MessageForm, read_shown
 from annotation.conversations.models import Conversation
 from annotation.conversations.pages import after_page, talk_page, types_page
@@ -29,6 +29,7 @@ from annotation.conversations.services.conversations import (
 from annotation.conversations.services.turns import Spoken, judge_turn, retry_turn, start_turn, stop_turn
 from annotation.judgements.forms import timings_of
 from annotation.judgements.services import AnswersRefusedError
+from annotation.participation.access import ElsewhereError
 from annotation.participation.forms import answer_fields, one_time_key
 from annotation.participation.queries import current_url, frame
 
