@@ -23,8 +23,10 @@ from annotation.studies.queries import document_of
 from annotation.studies.services import open_study, publish, save_source, with_models_served
 from models_serving.catalog.models import ServedModel
 from tests.conftest import LiveSite
+from tests.factories import training
 from tests.live import wait_until
 
+pytestmark = [pytest.mark.filterwarnings(ignored) for ignored in training.OTHERS]
 Rows = dict[str, list[dict[str, Any]]]
 # what a model writes that is asked for four answers in one call
 SEVERAL = "".join(f"<answer {n}>Answer {n} of turn {{turn}} puts {n} first.</answer {n}>" for n in range(1, 5))
@@ -141,6 +143,7 @@ def test_bots_play_the_preset_to_the_end_and_its_records_have_the_originals_fiel
     assert list(play.layouts) == list(document_of(study.current).export.layouts)
     for layout in play.layouts:
         rows = released(study, layout, tmp_path / layout)
+        datasets_opens(tmp_path / layout, play.layouts[layout][0], rows)
         the_fields_are_those_of_the_original(play, layout, rows)
         if (play.preset, layout) in MARKS:
             column, values = MARKS[play.preset, layout]
@@ -202,6 +205,13 @@ def released(study: Study, layout: str, folder: Path) -> Rows:
     tables = {file.stem: lines(file) for file in folder.glob("*.jsonl")}
     assert {name: len(rows) for name, rows in tables.items()} == {name: manifest["rows"][name] for name in tables}
     return tables
+
+
+def datasets_opens(folder: Path, table: str, rows: Rows) -> None:
+    """`datasets` reads the same records out of both formats without a network."""
+    by_name = training.opened(folder, table, folder / "cache")
+    columns = training.opened_file(folder / f"{table}.parquet", folder / "cache")
+    assert list(by_name) == list(columns) == rows[table]
 
 
 def lines(file: Path) -> list[dict[str, Any]]:

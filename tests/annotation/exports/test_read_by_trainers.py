@@ -1,23 +1,20 @@
 """What is exported is opened offline by `datasets`, and is what TRL takes it for."""
 
-import os
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 from annotation.exports.layouts.linked.schema import TABLES
 from annotation.judgements.models import Judgement
 from annotation.studies.models import Study
 from tests.annotation.exports.conftest import Export, records
 from tests.annotation.exports.layouts.expected import out
-from tests.factories import judged
+from tests.factories import judged, prism_rows, training
 
-# what others do while they are loaded is not ours to mend
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+pytestmark = [pytest.mark.filterwarnings(ignored) for ignored in training.OTHERS]
 Opened = Callable[[Path, str], list[dict[str, Any]]]
 
 
@@ -26,9 +23,7 @@ def opened(tmp_path: Path) -> Opened:
     """The rows of a configuration that a release's README names, as `datasets` gives them."""
 
     def load(folder: Path, table: str) -> list[dict[str, Any]]:
-        from datasets import load_dataset  # noqa: PLC0415 - slow to load, and asked for offline first
-
-        return list(load_dataset(str(folder), table, split="train", cache_dir=str(tmp_path / "cache")))
+        return list(training.opened(folder, table, tmp_path / "cache"))
 
     return load
 
@@ -73,6 +68,28 @@ def test_datasets_opens_both_formats_with_the_same_rows(
         assert opened(lines, table) == written
 
 
+def test_datasets_opens_prism_in_both_formats(db: None, export: Export, opened: Opened) -> None:
+    study = prism_rows.prism_study()
+    prism_rows.person(study, talks=("unguided", "values guided"))
+    lines, columns = export("lines", writers="jsonl"), export("columns", writers="parquet")
+
+    for table in ("survey", "conversations", "utterances", "metadata", "models"):
+        written = [given(record) for record in records(lines, table)]
+        assert written
+        assert [given(row) for row in opened(columns, table)] == written
+        assert [given(row) for row in opened(lines, table)] == written
+
+
+def given(value: Any) -> Any:
+    """Without what is absent or null, as a loader fills keys that only some records have; and with times as PRISM
+    writes them, which it reads as times."""
+    if isinstance(value, dict):
+        return {key: given(part) for key, part in value.items() if part is not None}
+    if isinstance(value, datetime):
+        return str(value)
+    return [given(part) for part in value] if isinstance(value, list) else value
+
+
 def test_the_counts_are_those_of_the_database(study: Study, export: Export, opened: Opened) -> None:
     folder = export("all", "compared", at=judged.CUT_OFF, layout="raw_votes", writers="parquet")
     lists = export("lists", "compared", at=judged.CUT_OFF, layout="listwise", writers="parquet")
@@ -99,10 +116,9 @@ def test_trl_takes_messages_for_a_talk_and_strings_for_none(study: Study, export
 
 
 def test_trl_splits_pairs_into_what_unpaired_preference_has(study: Study, export: Export, tmp_path: Path) -> None:
-    from datasets import load_dataset  # noqa: PLC0415 - slow to load
     from trl.data_utils import unpair_preference_dataset  # noqa: PLC0415 - slow to load
 
-    pairs = load_dataset(str(out(export, "preference")), "preference", split="train", cache_dir=str(tmp_path / "c"))
+    pairs = training.opened(out(export, "preference"), "preference", tmp_path / "cache")
     single = records(out(export, "unpaired_preference"), "unpaired_preference")
 
     unpaired = list(unpair_preference_dataset(pairs.select_columns(["prompt", "chosen", "rejected"])))
