@@ -50,7 +50,7 @@ class ElsewhereError(Exception):
         self.participation = participation
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: an alias that is called notes itself on what it makes
 class InStep(Generic[Kind]):
     """Somebody in a step of one kind. `trusted`: what they said before may be shown to this session."""
 
