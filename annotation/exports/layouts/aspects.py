@@ -4,6 +4,7 @@ pairs that follow. Read by multi-objective training and by steerable models."""
 from collections.abc import Iterator
 
 from annotation.common.errors import DomainError
+from annotation.exports.deriving.scales import ends_of
 from annotation.exports.deriving.statements import SCORING, grid_aspects, judged_scores, statement
 from annotation.exports.judged.rows import JudgedItem
 from annotation.exports.judged.texts import prompt_media, prompt_messages
@@ -18,7 +19,7 @@ from annotation.exports.layouts.columns import (
     text_field,
     vote_columns,
 )
-from annotation.exports.layouts.fields import Field
+from annotation.exports.layouts.fields import Field, Record
 from annotation.exports.layouts.over_items import (
     FORM,
     NESTED,
@@ -31,6 +32,9 @@ from annotation.exports.layouts.over_items import (
 )
 from annotation.exports.layouts.pairs import preference_fields, preference_problems, preference_records
 from annotation.exports.reading import Reading
+
+# judgement, question, candidate
+Place = tuple[str, str, str]
 
 
 class Aspects(OverItems):
@@ -99,3 +103,24 @@ class Aspects(OverItems):
     def check(self, reading: Reading, written: Written) -> Iterator[Problem]:
         yield from super().check(reading, written)
         yield from preference_problems(written, "aspect_pairs", reading.options["form"])
+        documents = {version.number: reading.document(version) for version in reading.versions}
+        marks: dict[Place, float] = {}
+        for line, record in written.rows("aspects") if written.has("aspects") else ():
+            marks[record["comparison_id"], record["question"], record["candidate_id"]] = record["value"]
+            name = record["question"].split(".")[0]
+            least, most = ends_of(documents[record["study_version"]].questions[name])
+            if (least is not None and record["value"] < least) or (most is not None and record["value"] > most):
+                yield Problem(written.file("aspects"), line, f"value: {record['value']} is not on the scale of {name}")
+        for line, record in written.rows("aspect_pairs") if marks and written.has("aspect_pairs") else ():
+            yield from _pair_problems(written.file("aspect_pairs"), line, record, marks)
+
+
+def _pair_problems(file: str, line: int, record: Record, marks: dict[Place, float]) -> Iterator[Problem]:
+    """A pair follows from two marks that stand in the other table."""
+    for side_name in ("chosen", "rejected"):
+        place = record["comparison_id"], record["question"], record[f"{side_name}_id"]
+        if place not in marks or marks[place] != record[f"score_{side_name}"]:
+            yield Problem(file, line, f"score_{side_name}: is not the mark in aspects")
+            return
+    if record["score_chosen"] <= record["score_rejected"]:
+        yield Problem(file, line, "score_chosen: is not above score_rejected")

@@ -2,11 +2,13 @@
 marks of every annotator."""
 
 from collections import defaultdict
+from collections.abc import Iterator
+from itertools import zip_longest
 
 from annotation.exports.deriving.statements import judged_scores
 from annotation.exports.judged.rows import JudgedItem
 from annotation.exports.judged.texts import as_string, prompt_messages, response_text
-from annotation.exports.layouts.base import Table
+from annotation.exports.layouts.base import Problem, Table, Written
 from annotation.exports.layouts.fields import Field
 from annotation.exports.layouts.named import listed, refuse_without, rounded
 from annotation.exports.layouts.options import Option
@@ -64,3 +66,20 @@ class HelpSteer2(OverItems):
             through.count("annotations", len(lists[COLUMNS[0]]))
             yield "helpsteer2", texts | {column: rounded(values) for column, values in lists.items()}
             yield "disagreements", texts | lists
+
+    def check(self, reading: Reading, written: Written) -> Iterator[Problem]:
+        """Both tables have the same answers in the same order, and the one follows from the other."""
+        yield from super().check(reading, written)
+        if not (written.has("helpsteer2") and written.has("disagreements")):
+            return
+        file = written.file("helpsteer2")
+        for one, other in zip_longest(written.rows("helpsteer2"), written.rows("disagreements")):
+            line = (one or other or (0,))[0]
+            if one is None or other is None or any(one[1][key] != other[1][key] for key in ("prompt", "response")):
+                yield Problem(file, line, "response: disagreements has another one here")
+                return
+            if len({len(other[1][column]) for column in COLUMNS}) != 1:
+                yield Problem(written.file("disagreements"), line, "helpfulness: the five lists differ in length")
+            for column in COLUMNS:
+                if one[1][column] != rounded(other[1][column]):
+                    yield Problem(file, line, f"{column}: is not the mean of disagreements")

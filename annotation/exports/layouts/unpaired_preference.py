@@ -1,10 +1,12 @@
 """The layout `unpaired_preference`: an answer and whether it is wanted. Read by trainers that need
 no pairs (KTO, BCO)."""
 
+from collections.abc import Iterator
+
 from annotation.exports.deriving.statements import SCORING, Statement
 from annotation.exports.judged.rows import JudgedItem, Vote
 from annotation.exports.judged.texts import prompt_media, prompt_messages, response_messages
-from annotation.exports.layouts.base import Table
+from annotation.exports.layouts.base import Problem, Table, Written
 from annotation.exports.layouts.columns import (
     MESSAGES,
     PATHS,
@@ -90,6 +92,14 @@ class UnpairedPreference(OverItems):
                         **vote_columns(through.names, item, vote, question=question, rule=rule),
                     },
                 )
+
+    def check(self, reading: Reading, written: Written) -> Iterator[Problem]:
+        yield from super().check(reading, written)
+        if reading.options["form"] != MESSAGES or not written.has(self.name):
+            return
+        for line, record in written.rows(self.name):
+            if not alternates([*record["prompt"], *record["completion"]]):
+                yield Problem(written.file(self.name), line, "completion: the roles do not alternate")
 
 
 def _about_one(reading: Reading, document: StudyDocument, protocol: Protocol) -> str:

@@ -9,6 +9,7 @@ from annotation.exports.layouts import LAYOUTS
 from annotation.exports.layouts.base import Written
 from annotation.exports.layouts.columns import alternates
 from annotation.exports.layouts.fields import Record
+from annotation.exports.layouts.helpsteer2 import COLUMNS
 from annotation.exports.reading import Reading
 from annotation.items.models import ItemSet, MediaFile
 from annotation.studies.models import Study
@@ -132,6 +133,12 @@ class Changed(Written):
         ("listwise", "listwise", {"ranks": [1]}, "responses: responses, ranks, scores, models"),
         ("listwise", "listwise", {"comparison_id": "other"}, "comparison_id: listwise has no"),
         ("raw_votes", "raw_votes", {"a_position": 1, "b_position": 0}, "mirrored: does not fit the positions"),
+        (
+            "unpaired_preference",
+            "unpaired_preference",
+            {"completion": user("x")},
+            "completion: the roles do not alternate",
+        ),
         ("soft_preference", "soft_preference", {"n": 9}, "n: is not the sum of the votes"),
         ("joint_preference", "joint_preference", {"same_prompt": False}, "same_prompt: does not fit the prompts"),
         ("linked_tables", "judgements", {"item_id": "other"}, "item_id: items has no other"),
@@ -151,6 +158,68 @@ def test_a_record_that_breaks_a_rule_is_found(
     found = list(LAYOUTS[layout].check(reading, Changed(rows, table, change)))
 
     assert [str(problem).split(": ", 1)[1][: len(message)] for problem in found[:1]] == ([message] if message else [])
+
+
+GRID = {
+    "kind": "aspect_grid",
+    "text": "Mark them.",
+    "aspects": {"clear": "Clear"},
+    "points": {"count": 5, "ends": ["no", "yes"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "message"),
+    [
+        ("aspects", {"value": 5}, "score_chosen: is not the mark in aspects"),
+        ("aspects", {"value": 6}, "value: 6 is not on the scale of grid"),
+        ("aspects", {"value": 0}, "value: 0 is not on the scale of grid"),
+        ("aspect_pairs", {"rejected_id": "other"}, "score_rejected: is not the mark in aspects"),
+        ("aspect_pairs", {"score_chosen": 2}, "score_chosen: is not the mark in aspects"),
+    ],
+)
+def test_a_mark_off_its_scale_and_a_pair_without_its_marks_are_found(
+    db: None, export: Export, table: str, change: dict[str, Any], message: str
+) -> None:
+    study = judged.study({"grid": GRID})
+    item = judged.item(study, ["a", "b"])
+    first, second = judged.ids(item)
+    judged.vote(judged.judge(study), item, judged.about(grid={"clear": {first: 4, second: 2}}))
+    folder = out(export, "aspects")
+    rows = {name: records(folder, name) for name in ("aspects", "aspect_pairs")}
+    reading = Reading(study, judged.CUT_OFF, options={"form": "messages"})
+
+    assert list(LAYOUTS["aspects"].check(reading, Changed(rows, table, {}))) == []
+    found = list(LAYOUTS["aspects"].check(reading, Changed(rows, table, change)))
+    assert str(found[0]).split(": ", 1)[1] == message
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "messages"),
+    [
+        ("helpsteer2", {}, []),
+        ("helpsteer2", {"coherence": 1}, ["helpsteer2.jsonl:1: coherence: is not the mean of disagreements"]),
+        ("helpsteer2", {"response": "x"}, ["helpsteer2.jsonl:1: response: disagreements has another one here"]),
+        (
+            "disagreements",
+            {"verbosity": [3, 3]},
+            ["disagreements.jsonl:1: helpfulness: the five lists differ in length"],
+        ),
+    ],
+)
+def test_means_that_do_not_follow_from_the_marks_are_found(
+    db: None, export: Export, table: str, change: dict[str, Any], messages: list[str]
+) -> None:
+    mark = {"kind": "likert", "text": "Mark it.", "points": {"count": 5, "first": 0, "ends": ["no", "yes"]}}
+    study = judged.study(dict.fromkeys(COLUMNS, mark), arrangement="single", per_candidate=list(COLUMNS))
+    item = judged.item(study, ["Water."])
+    judged.vote(judged.judge(study), item, judged.each(item, **{name: [3] for name in COLUMNS}))
+    folder = out(export, "helpsteer2")
+    rows = {name: records(folder, name) for name in ("helpsteer2", "disagreements")}
+
+    found = LAYOUTS["helpsteer2"].check(Reading(study, judged.CUT_OFF), Changed(rows, table, change))
+
+    assert [str(problem) for problem in found] == messages
 
 
 def test_the_same_pair_twice_is_found(study: Study, export: Export) -> None:
