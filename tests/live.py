@@ -21,7 +21,7 @@ from django.db import connection
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def wait_until(what: str, holds: Callable[[], Any], *, seconds: float = 30) -> Any:
+def wait_until(what: str, holds: Callable[[], Any], *, seconds: float = 120) -> Any:
     """The first true answer of `holds`. Says what was waited for when it never comes."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

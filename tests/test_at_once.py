@@ -49,7 +49,7 @@ def _sites(django_db_setup: None) -> Iterator[list[str]]:
     urls = [f"http://127.0.0.1:{port}" for port in ports]
     try:
         for url, process in zip(urls, processes, strict=True):
-            wait_until("a web process answers", lambda url=url, process=process: answers(url, process), seconds=60)
+            wait_until("a web process answers", lambda url=url, process=process: answers(url, process))
         yield urls
     finally:
         for process in processes:

@@ -162,7 +162,7 @@ def running(play: Play) -> Study:
     publish(study=made, actor="test", now=now)
     open_study(study=made, actor="test", now=now)
     study = Study.objects.select_related("current").get(pk=made.pk)
-    wait_until("the items are there", lambda: ready(study), seconds=60)
+    wait_until("the items are there", lambda: ready(study))
     failed = SetJob.objects.filter(item_set__study=study, state=SetJob.State.FAILED)
     assert list(failed.values_list("item_set__name", "report")) == []
     return study

@@ -12,7 +12,7 @@ from tests.browser import HOW_TO_GET_ONE, chromium
 from tests.conftest import LiveSite
 
 # a site, a worker and a browser share two cores with whatever else runs there
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 # no calls home: they would be refused here and only fill the log
 QUIET = (

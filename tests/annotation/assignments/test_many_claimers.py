@@ -38,7 +38,7 @@ def test_every_item_gets_exactly_its_judgements_in_each_stratum(people: list[str
 def test_nothing_is_lost_or_judged_once_more_when_a_third_of_them_is_killed(people: list[str], tmp_path: Path) -> None:
     run = claimers(tmp_path / "killed", people)
     run.start()
-    wait_until("a quarter of the places is judged", lambda: Judgement.objects.count() >= ITEMS * 3 // 4, seconds=60)
+    wait_until("a quarter of the places is judged", lambda: Judgement.objects.count() >= ITEMS * 3 // 4)
     run.kill(range(0, len(people), 3))
     run.wait(timeout=120)
     # what the killed ones held is open again when its time is over, and the others come back for it

@@ -154,5 +154,5 @@ def test_a_talk_goes_on_from_the_chosen_answer_with_four_new_ones_of_the_same_mo
 @pytest.mark.django_db(transaction=True)
 def test_a_real_worker_brings_all_four_to_the_page(live_site: LiveSite) -> None:
     turn = opened()
-    wait_until("all answers are there", lambda: Turn.objects.get(pk=turn.pk).state == "ready", seconds=30)
+    wait_until("all answers are there", lambda: Turn.objects.get(pk=turn.pk).state == "ready")
     assert (texts(turn), attempts(turn)) == (WORDS, [("m-one", "done", "")])

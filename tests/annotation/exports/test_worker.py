@@ -18,9 +18,7 @@ def test_a_worker_builds_what_was_asked_for(live_site: LiveSite, exports_dir: Pa
 
     run = request_export(study=study, layout="prism", writers=["jsonl"], now=timezone.now())
 
-    wait_until(
-        "the release is finished", lambda: ExportRun.objects.get(pk=run.pk).state in ExportRun.FINISHED, seconds=60
-    )
+    wait_until("the release is finished", lambda: ExportRun.objects.get(pk=run.pk).state in ExportRun.FINISHED)
     run.refresh_from_db()
     assert (run.state, run.error, run.manifest["people"]) == ("done", "", 1)
     # the worker is a process of its own, with the folder of the settings

@@ -291,6 +291,6 @@ def test_a_real_worker_generates_a_set_several_at_once(live_site: LiveSite, tmp_
     served()
     item_set = prompts(tmp_path, {"recipe": "distinct_models", "k": 3}, count=8)
     job = request_generation(item_set=item_set, actor="ann", now=timezone.now(), at_once=4)
-    wait_until("all is generated", lambda: SetJob.objects.get(pk=job.pk).state == "done", seconds=60)
+    wait_until("all is generated", lambda: SetJob.objects.get(pk=job.pk).state == "done")
     job.refresh_from_db()
     assert (job.done, job.total, job.report["failures"], Generation.objects.count()) == (24, 24, [], 24)
