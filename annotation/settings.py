@@ -95,7 +95,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # writers queue at BEGIN instead of failing when a read turns into a write
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
+        # waiting writers are not served in order: on a busy machine one of many can be passed over for long
+        "timeout": 60,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     }
     # an in-memory test database cannot be shared by processes and threads
