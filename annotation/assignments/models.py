@@ -53,6 +53,9 @@ class Assignment(models.Model):
     ahead = models.BooleanField(default=False, help_text="Leased before its turn, so that the page can fetch it.")
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     skip_reason = models.CharField(max_length=80, blank=True)
+    credited = models.BooleanField(
+        default=False, help_text="Answered when its time was over and somebody else had it: it counts for the person."
+    )
     created_at = models.DateTimeField()
     done_at = models.DateTimeField(null=True, blank=True)
 

@@ -16,7 +16,8 @@ State, Reason = Assignment.State, Assignment.Reason
 @dataclass(frozen=True, slots=True)
 class Tally:
     """What somebody has done in a step. `cards` counts what was judged and what is held, gold and repeats too, but not
-    what is judged again after a change of the question; `done` those of them that are judged."""
+    what is judged again after a change of the question; `done` those of them that are judged. `credited`: answered too
+    late, when the place was gone."""
 
     cards: int = 0
     done: int = 0
@@ -26,6 +27,7 @@ class Tally:
     ahead: int = 0
     kept: int = 0
     skipped: int = 0
+    credited: int = 0
 
 
 def rows_of(participation: Participation, step: str) -> QuerySet[Assignment]:
@@ -47,6 +49,7 @@ def tally_of(participation: Participation, step: str) -> Tally:
             ahead=Count("pk", filter=Q(state=State.LEASED, ahead=True)),
             kept=Count("pk", filter=Q(state=State.OPEN)),
             skipped=Count("pk", filter=Q(state=State.SKIPPED)),
+            credited=Count("pk", filter=Q(state=State.EXPIRED, credited=True)),
         )
     )
 
@@ -71,7 +74,7 @@ def not_written_by(participation: Participation) -> Q:
 
 def enough_judged(step: ComparisonsStep, tally: Tally) -> bool:
     """Whether the step can be left while there are places."""
-    return tally.done >= step.per_person.min
+    return tally.done + tally.credited >= step.per_person.min
 
 
 def places_filled(study_id: int, step: str) -> dict[tuple[str, str], int]:

@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from annotation.assignments.models import Assignment
-from annotation.assignments.queries import Tally, tally_of
+from annotation.assignments.queries import Tally, enough_judged, tally_of
 from annotation.items.models import Candidate
 from annotation.judgements.access import Here
 from annotation.judgements.asking import JudgementForm, asking_of, before_form
@@ -60,7 +60,8 @@ def head(here: Here, now: datetime) -> dict[str, Any]:
         "number": done + 1,
         # a planned repeat may come on top of what the set gives
         "count": max(wanted, done),
-        "may_stop": done >= max(here.step.per_person.min, 1),
+        "enough": enough_judged(here.step, tally),
+        "may_stop": done > 0 and enough_judged(here.step, tally),
         "receipt": last.receipt if last else "",
         "changeable": last.assignment_id if last and may_change(last, now) else None,
         "undo_left_s": _seconds_left(last.submitted_at, here.step.undo, now) if last else 0,

@@ -52,6 +52,6 @@ def wanted_count(participation: Participation, step: ComparisonsStep) -> int:
 
 
 def last_judgement(participation: Participation, step: str) -> Judgement | None:
-    """What the person said last in the step."""
-    rows = Judgement.objects.filter(participation=participation, assignment__step=step)
+    """What the person said last in the step, as it was corrected."""
+    rows = Judgement.objects.filter(participation=participation, assignment__step=step, replaced_by__isnull=True)
     return rows.select_related("assignment__version", "participation").order_by("-submitted_at", "-pk").first()

@@ -192,7 +192,7 @@ def _next(request: HttpRequest, at: Here) -> HttpResponse:
         return _go_on(request, at)
     context = head(at, now)
     # what can still be changed is not closed behind the person's back
-    if context["judged"] >= at.step.per_person.min and not context["changeable"]:
+    if context["enough"] and not context["changeable"]:
         return finish_now(at)
     return _shown(request, "over", at, context)
 

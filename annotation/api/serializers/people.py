@@ -64,6 +64,7 @@ class AssignmentShape(serializers.ModelSerializer[Assignment]):
             "annotator",
             "leased_until",
             "skip_reason",
+            "credited",
             "created_at",
             "done_at",
         ]

@@ -35,6 +35,7 @@ class Migration(migrations.Migration):
                 ('ahead', models.BooleanField(default=False, help_text='Leased before its turn, so that the page can fetch it.')),
                 ('heartbeat_at', models.DateTimeField(blank=True, null=True)),
                 ('skip_reason', models.CharField(blank=True, max_length=80)),
+                ('credited', models.BooleanField(default=False, help_text='Answered when its time was over and somebody else had it: it counts for the person.')),
                 ('created_at', models.DateTimeField()),
                 ('done_at', models.DateTimeField(blank=True, null=True)),
                 ('item', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='assignments', to='items.item')),

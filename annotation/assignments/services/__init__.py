@@ -10,7 +10,15 @@ from annotation.assignments.services.opening import (
 )
 from annotation.assignments.services.places import open_places
 from annotation.assignments.services.regrading import ask_again, versions_before_the_change
-from annotation.assignments.services.returning import expire_overdue, give_back, heartbeat, skip_place, take_back
+from annotation.assignments.services.returning import (
+    TakenError,
+    credit_late,
+    expire_overdue,
+    give_back,
+    heartbeat,
+    skip_place,
+    take_back,
+)
 from annotation.assignments.services.showing import (
     assign_to_author,
     close_assignment,
@@ -21,11 +29,13 @@ from annotation.assignments.services.showing import (
 from annotation.assignments.services.writing import collect_written
 
 __all__ = [
+    "TakenError",
     "ask_again",
     "assign_to_author",
     "close_assignment",
     "collect_written",
     "comparisons_steps",
+    "credit_late",
     "expire_overdue",
     "follow_judgement",
     "give_back",

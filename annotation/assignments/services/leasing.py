@@ -11,7 +11,7 @@ from annotation.assignments.queries import Tally, held_by, judged_before, not_ha
 from annotation.assignments.routing import owed, protocols_in_turn, repeatable, second_looks
 from annotation.assignments.services.mixing import gold_place, repeat_of
 from annotation.assignments.services.places_of_bots import open_for_bots
-from annotation.assignments.services.returning import expire_overdue
+from annotation.assignments.services.returning import expire_overdue, give_back
 from annotation.assignments.services.showing import show
 from annotation.assignments.strata import stratum_of
 from annotation.participation.models import Participation
@@ -29,8 +29,12 @@ def lease_next(*, participation: Participation, step: ComparisonsStep, now: date
     the same place and nobody comes over the maximum."""
     with transaction.atomic():
         tally = _locked_tally(participation, step)
+        if tally.held and (place := _on_screen(participation, step, now)):
+            return place
         if tally.held:
-            return _on_screen(participation, step, now)
+            # nothing of what they hold may be shown any more
+            give_back(participation=participation, step=step, now=now)
+            tally = tally_of(participation, step.name)
         return _lease(participation, step, tally, now, ahead=False)
 
 
@@ -51,8 +55,8 @@ def _locked_tally(participation: Participation, step: ComparisonsStep) -> Tally:
 
 def _on_screen(participation: Participation, step: ComparisonsStep, now: datetime) -> Assignment | None:
     """What the person holds, from now on in front of them. Its time begins anew, whether it was over or not: nobody
-    else has it."""
-    place = held_by(participation, step.name).prefetch_related("item__candidates").first()
+    else has it. `None` where its item is held back by now."""
+    place = held_by(participation, step.name).filter(item__held="").prefetch_related("item__candidates").first()
     if place is not None:
         place.leased_at = now if place.ahead else place.leased_at
         place.ahead, place.heartbeat_at, place.leased_until = False, now, lease_end(step, now)

@@ -14,7 +14,7 @@ from annotation.assignments.strata import places_before
 from annotation.common.seeds import derive_seed
 from annotation.items.models import OF_BOTS, Candidate, Item
 from annotation.studies.document.comparisons import ComparisonsStep
-from annotation.studies.models import StudyVersion
+from annotation.studies.models import Study, StudyVersion
 from annotation.studies.queries import document_of
 
 # places, or items where they have one place each, that are in memory at a time
@@ -163,6 +163,17 @@ def _withdraw(plan: Plan) -> None:
     unwanted = too_many | ~Q(stratum__in=list(step.overlap)) | ~Q(protocol__in=step.protocol)
     delete_open(free.filter(unwanted))
     delete_open(free.exclude(item__held=""))
+
+
+def is_asked_for(place: Assignment, study: Study) -> bool:
+    """Whether what is published asks for this planned place: a version with a smaller overlap may have come while
+    somebody held it. Extra places stay: they were asked for by what people said."""
+    steps = document_of(study.current).steps if study.current else ()
+    step = next((one for one in steps if one.name == place.step), None)
+    if not isinstance(step, ComparisonsStep) or place.protocol not in step.protocol:
+        return False
+    overlap = step.overlap.get(place.stratum, 0)
+    return place.copy < overlap or (place.reason == Reason.DISAGREEMENT and overlap > 0)
 
 
 def delete_open(rows: QuerySet[Assignment]) -> int:

@@ -4,10 +4,12 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from annotation.accounts.services import record_audit
 from annotation.assignments.models import Assignment
+from annotation.assignments.services.places import delete_open
 from annotation.participation.models import Participation
 from annotation.participation.services import ask_back
 from annotation.studies.document import StudyDocument
@@ -24,15 +26,19 @@ def ask_again(*, study: Study, step: ComparisonsStep, actor: str, now: datetime)
     and ask those who are past the step to come back. How many places. What was asked for again under this version
     already is not asked for once more. Earlier judgements stay as they are."""
     changed = versions_before_the_change(study, step)
+    # what was asked for again in words that have changed since, and is not judged yet
+    delete_open(_under(changed).filter(study=study, step=step.name, reason=Reason.REGRADE))
     count = 0
-    people: dict[Any, Participation] = {}
     judged = _judged(study, step, changed).select_related("participation__version").iterator(chunk_size=AT_ONCE)
     while batch := list(islice(judged, AT_ONCE)):
-        Assignment.objects.bulk_create(_again(place, study, count + number, now) for number, place in enumerate(batch))
-        people |= {place.participation_id: place.participation for place in batch if place.participation}
+        # whoever has a place is asked back, also if this ends in the middle; a second job beside it adds nothing
+        with transaction.atomic():
+            rows = [_again(place, study, count + number, now) for number, place in enumerate(batch)]
+            Assignment.objects.bulk_create(rows, ignore_conflicts=True)
+            for person in {place.participation_id: place.participation for place in batch}.values():
+                assert person is not None  # noqa: S101 - it was judged by somebody
+                ask_back(participation=person, step=step.name)
         count += len(batch)
-    for person in people.values():
-        ask_back(participation=person, step=step.name)
     details = {"step": step.name, "places": count}
     record_audit(actor=actor, action="study.ask_again", subject=study.slug, now=now, details=details)
     return count
@@ -56,10 +62,14 @@ def _asked(document: StudyDocument, protocol: str) -> dict[str, Any] | None:
     return {name: document.questions[name].model_dump(mode="json") for name in names}
 
 
-def _judged(study: Study, step: ComparisonsStep, changed: dict[str, list[int]]) -> QuerySet[Assignment]:
+def _under(changed: dict[str, list[int]]) -> QuerySet[Assignment]:
     under = Q(pk__in=[])
     for protocol, versions in changed.items():
         under |= Q(protocol=protocol, version__in=versions)
+    return Assignment.objects.filter(under)
+
+
+def _judged(study: Study, step: ComparisonsStep, changed: dict[str, list[int]]) -> QuerySet[Assignment]:
     asked = Assignment.objects.filter(
         item=OuterRef("item"),
         protocol=OuterRef("protocol"),
@@ -70,7 +80,7 @@ def _judged(study: Study, step: ComparisonsStep, changed: dict[str, list[int]]) 
     same = Assignment.objects.filter(
         item=OuterRef("item"), protocol=OuterRef("protocol"), participation=OuterRef("participation")
     )
-    rows = Assignment.objects.filter(under, ~Exists(asked), study=study, step=step.name, state=State.DONE)
+    rows = _under(changed).filter(~Exists(asked), study=study, step=step.name, state=State.DONE)
     rows = rows.filter(reason__in=[Reason.PLANNED, Reason.DISAGREEMENT], rehearsal=False)
     still_here = [Participation.State.ACTIVE, Participation.State.COMPLETED]
     rows = rows.annotate(last_repeat=Subquery(same.order_by("-repeat").values("repeat")[:1]))

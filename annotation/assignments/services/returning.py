@@ -10,10 +10,12 @@ from django.utils.translation import gettext as _
 
 from annotation.assignments.models import Assignment, Presentation
 from annotation.assignments.queries import tally_of
-from annotation.assignments.services.places import COUNTED
+from annotation.assignments.services.places import COUNTED, is_asked_for
 from annotation.common.errors import ConflictError, DomainError, NotFoundError
 from annotation.participation.models import Participation
 from annotation.studies.document.comparisons import ComparisonsStep
+from annotation.studies.models import Study
+from annotation.studies.queries import document_of
 
 State, Reason = Assignment.State, Assignment.Reason
 AT_ONCE = 500
@@ -73,19 +75,42 @@ def expire_overdue(*, now: datetime, study_id: int | None = None, step: str | No
     return count
 
 
-def take_back(*, place: Assignment, now: datetime) -> None:
+class TakenError(ConflictError):
+    """The answer came when its time was over, and there is no room for it any more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "Your time for this item was over and somebody else has taken it, so this answer could not be kept. "
+                "It counts as done for you all the same."
+            )
+        )
+
+
+def take_back(*, place: Assignment) -> None:
     """The person answers when the lease has run out: if nobody else has taken the place, it is theirs again (*expired →
-    leased*), and the open row that followed goes. Raises `ConflictError` where it is gone. The caller holds the
-    place's row and a transaction."""
+    leased*), and the open row that followed goes. Raises `TakenError` where it is gone, or they have judged their
+    number meanwhile. The caller holds the rows of person and place, and a transaction."""
     again = Assignment.objects.filter(
         item=place.item_id, protocol=place.protocol, participation=place.participation_id, repeat=place.repeat
     ).exclude(state=State.EXPIRED)
-    if again.filter(~Q(state=State.OPEN)).exists() or not _give_up_successor(place):
-        raise ConflictError(
-            _("Your time for this item was over and somebody else has taken it, so this answer could not be kept.")
-        )
+    if again.filter(~Q(state=State.OPEN)).exists() or _had_enough(place) or not _give_up_successor(place):
+        raise TakenError
     place.state, place.ahead = State.LEASED, False
     place.save(update_fields=["state", "ahead"])
+
+
+def credit_late(*, assignment_id: UUID) -> None:
+    """Somebody answered whole, but their time was over and the place gone: it counts towards their least number."""
+    Assignment.objects.filter(pk=assignment_id, state=State.EXPIRED).update(credited=True)
+
+
+def _had_enough(place: Assignment) -> bool:
+    step = next((one for one in document_of(place.version).steps if one.name == place.step), None)
+    most = step.per_person.max if isinstance(step, ComparisonsStep) else None
+    if most is None or place.reason == Reason.REGRADE or place.participation is None:
+        return False
+    return tally_of(place.participation, place.step).cards >= most
 
 
 def _give_up_successor(place: Assignment) -> bool:
@@ -130,8 +155,9 @@ def _release(rows: QuerySet[Assignment], now: datetime) -> int:
 
 
 def _open_again(places: Sequence[Assignment], now: datetime) -> None:
-    """An open row after each place that counts towards the overlap, and for the same person where it was asked again.
-    Gold and repeats are made anew when they are owed."""
+    """An open row after each place that counts towards the overlap and that the document still asks for, and for the
+    same person where it was asked again. Gold and repeats are made anew when they are owed."""
+    studies = Study.objects.select_related("current").in_bulk({place.study_id for place in places})
     Assignment.objects.bulk_create(
         Assignment(
             study_id=place.study_id,
@@ -150,5 +176,6 @@ def _open_again(places: Sequence[Assignment], now: datetime) -> None:
             created_at=now,
         )
         for place in places
-        if place.reason in COUNTED or (place.reason == Reason.REGRADE and place.state != State.SKIPPED)
+        if (place.reason in COUNTED and is_asked_for(place, studies[place.study_id]))
+        or (place.reason == Reason.REGRADE and place.state != State.SKIPPED)
     )

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from annotation.assignments.models import Assignment
-from annotation.assignments.services import close_assignment, follow_judgement, take_back
+from annotation.assignments.services import TakenError, close_assignment, credit_late, follow_judgement, take_back
 from annotation.common.errors import ConflictError, DomainError, NotFoundError
 from annotation.judgements.asking import JudgementForm, waits_for_before
 from annotation.judgements.choice import Decision
@@ -53,27 +53,34 @@ def submit_judgement(
 ) -> Submission:
     """Store what was answered, once, and close its place.
 
-    In one transaction: lock the place, so that two posts at once queue here; give back the earlier judgement where the
-    key is known (`ConflictError` where the body differs, and the first stays); read the answers by the questions of the
-    published protocol (`AnswersRefusedError`); translate slot letters through the stored showing; write. When the lease
-    has run out the answer is marked late, and is refused (`ConflictError`) where somebody else has the place by now."""
+    In one transaction: lock the person and the place, so that two posts at once queue here; give back the earlier
+    judgement where the key is known (`ConflictError` where the body differs, and the first stays); read the answers by
+    the questions of the published protocol (`AnswersRefusedError`); translate slot letters through the stored showing;
+    write. When the lease has run out the answer is marked late, and is refused (`TakenError`) where the place is not
+    there any more; whoever answered it whole gets credit."""
     body = body_sha256(fields)
-    with transaction.atomic():
-        assignment = _locked(assignment_id, participation)
-        earlier = Judgement.objects.filter(participation=participation, key=key).first()
-        if earlier is not None:
-            return Submission(_same(earlier, assignment, body), repeated=True)
-        form = _form(assignment, fields, participation)
-        late = _is_late(assignment, now)
-        if assignment.state == Assignment.State.EXPIRED:
-            take_back(place=assignment, now=now)
-        close_assignment(assignment_id=assignment.pk, now=now)
-        if not form.is_valid():
-            # leaving the block by an exception opens the place again
-            raise AnswersRefusedError(form)
-        written = _write(form, participation, key=key, body=body, timings=timings, late=late, now=now)
-        follow_judgement(place=assignment, now=now)
-        return Submission(written, repeated=False)
+    form = None
+    try:
+        with transaction.atomic():
+            assignment = _locked(assignment_id, participation)
+            earlier = Judgement.objects.filter(participation=participation, key=key).first()
+            if earlier is not None:
+                return Submission(_same(earlier, assignment, body), repeated=True)
+            form = _form(assignment, fields, participation)
+            late = _is_late(assignment, now)
+            if assignment.state == Assignment.State.EXPIRED:
+                take_back(place=assignment)
+            close_assignment(assignment_id=assignment.pk, now=now)
+            if not form.is_valid():
+                # leaving the block by an exception opens the place again
+                raise AnswersRefusedError(form)
+            written = _write(form, participation, key=key, body=body, timings=timings, late=late, now=now)
+            follow_judgement(place=assignment, now=now)
+            return Submission(written, repeated=False)
+    except TakenError:
+        if form is not None and form.is_valid():
+            credit_late(assignment_id=assignment_id)
+        raise
 
 
 def change_judgement(
@@ -86,8 +93,8 @@ def change_judgement(
     now: datetime,
 ) -> Submission:
     """Answer the place that was judged last once more, as long as its step allows it: a new row that names the one it
-    replaces, which stays. The place stays closed, and a known key changes nothing. `ConflictError` when it is too late
-    or something else was judged since."""
+    replaces, which stays. The place stays closed, and a known key changes nothing; what follows from the answer is
+    looked at anew. `ConflictError` when it is too late or something else was judged since."""
     body = body_sha256(fields)
     with transaction.atomic():
         assignment = _locked(assignment_id, participation)
@@ -101,6 +108,7 @@ def change_judgement(
         if not form.is_valid():
             raise AnswersRefusedError(form)
         written = _write(form, participation, key=key, body=body, timings=timings, now=now, replaces=last)
+        follow_judgement(place=assignment, now=now)
         return Submission(written, repeated=False)
 
 
@@ -112,6 +120,9 @@ def body_sha256(fields: Fields) -> str:
 
 
 def _locked(assignment_id: uuid.UUID, participation: Participation) -> Assignment:
+    """The place, after the person: in the order in which leasing locks. What one person sends from two tabs goes one
+    after the other, whichever places it is about."""
+    Participation.objects.select_for_update(no_key=True).values_list("pk").get(pk=participation.pk)
     places = Assignment.objects.select_for_update(of=("self",)).select_related("presentation", "version")
     assignment = places.filter(pk=assignment_id, participation=participation).first()
     if assignment is None:

@@ -13,6 +13,7 @@ from annotation.assignments.models import Assignment
 from annotation.assignments.outcomes import divided, win_of_first
 from annotation.assignments.queries import places_filled
 from annotation.assignments.services import follow_judgement
+from annotation.judgements.services import change_judgement
 from annotation.studies.models import Study
 from tests.factories import comparisons
 
@@ -65,6 +66,23 @@ def test_extra_places_are_leased_before_planned_ones() -> None:
     assert place is not None
     assert (place.reason, place.item.ordinal, place.stratum) == ("disagreement", 0, "crowd")
     assert Counter(Assignment.objects.filter(reason="disagreement").values_list("stratum", flat=True)) == {"crowd": 2}
+
+
+@pytest.mark.django_db
+def test_a_changed_answer_brings_extra_places_and_takes_away_those_that_nobody_has() -> None:
+    study = divided_study(undo=60)
+    last, opened = say(study, 2, 2)[-1], []
+    for number, value in enumerate((9, 3, 9)):
+        change_judgement(
+            assignment_id=last.pk,
+            participation=last.participation,
+            key=f"change-{number}",
+            fields={"agree": [str(value)]},
+            timings={},
+            now=timezone.now(),
+        )
+        opened.append(Assignment.objects.filter(reason="disagreement", state="open").count())
+    assert opened == [2, 0, 2]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,8 +8,9 @@ import pytest
 from django.utils import timezone
 
 from annotation.assignments.models import Assignment
-from annotation.assignments.queries import places_filled, tally_of
+from annotation.assignments.queries import enough_judged, places_filled, tally_of
 from annotation.assignments.services import (
+    TakenError,
     expire_overdue,
     give_back,
     heartbeat,
@@ -19,6 +20,7 @@ from annotation.assignments.services import (
 from annotation.common.errors import ConflictError, DomainError, NotFoundError
 from annotation.items.models import Item
 from annotation.judgements.models import Judgement
+from annotation.judgements.services import submit_judgement
 from annotation.participation.models import Participation, ProfileEntry
 from tests.factories import comparisons
 
@@ -71,6 +73,14 @@ def test_an_item_that_is_held_since_is_not_leased() -> None:
     study = comparisons.comparing(3)
     Item.objects.filter(ordinal=1).update(held="offensive")
     assert sorted(judged_items(comparisons.person(study))) == [0, 2]
+
+
+def test_an_item_that_is_held_back_since_it_was_leased_is_not_shown_again() -> None:
+    study = comparisons.comparing(2, step={"overlap": 1})
+    person = comparisons.person(study)
+    first = lease(person)
+    Item.objects.filter(pk=first.item_id).update(held="why not")
+    assert lease(person).item != first.item
 
 
 def test_nobody_judges_more_than_the_maximum() -> None:
@@ -299,6 +309,34 @@ def test_a_late_answer_is_refused_with_an_explanation_when_the_place_is_taken() 
         comparisons.judged(place, now=LATER)
     comparisons.judged(theirs, now=LATER)
     assert (Judgement.objects.get().assignment, Judgement.objects.get().late) == (theirs, False)
+
+
+def test_a_whole_answer_that_came_too_late_counts_towards_the_persons_least_number() -> None:
+    study = comparisons.comparing(1, step={"overlap": 1})
+    person, step = comparisons.person(study), comparisons.step_of(study)
+    place = lease(person)
+    lease(comparisons.person(study), LATER)
+    enough = []
+    for fields in ({}, comparisons.fields_of(place), comparisons.fields_of(place)):
+        with pytest.raises(TakenError):
+            submit_judgement(
+                assignment_id=place.pk, participation=person, key="late", fields=fields, timings={}, now=LATER
+            )
+        enough.append(enough_judged(step, tally_of(person, "judge")))
+    assert (enough, tally_of(person, "judge").credited) == ([False, True, True], 1)
+
+
+def test_a_late_answer_brings_nobody_over_the_maximum() -> None:
+    study = comparisons.comparing(2, step={"overlap": 1, "per_person": {"max": 1}})
+    person = comparisons.person(study)
+    late = lease(person)
+    expire_overdue(now=LATER)
+    # the item that they had is the second of equals now
+    Assignment.objects.filter(state="open", item=late.item).update(key=9)
+    comparisons.judged(lease(person, LATER), now=LATER)
+    with pytest.raises(TakenError):
+        comparisons.judged(late, now=LATER)
+    assert places_filled(study.pk, "judge") == {("", "done"): 1, ("", "expired"): 1, ("", "open"): 1}
 
 
 def test_a_late_answer_to_what_the_same_person_skipped_since_is_refused() -> None:

@@ -1,13 +1,14 @@
 """Making places: as many as the overlap says, once, in the order that the policy gives."""
 
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from annotation.assignments.models import Assignment
-from annotation.assignments.services import open_places
+from annotation.assignments.services import expire_overdue, open_places
 from annotation.items.models import Candidate, Item
 from annotation.studies.document import StudyDocument
 from annotation.studies.models import Study, StudyVersion
@@ -63,6 +64,16 @@ def test_a_larger_overlap_adds_copies_and_a_smaller_one_takes_open_ones_away() -
     republish(study, step={"overlap": 1})
     comparisons.open_all(study)
     assert spots() == {("rate", "", 0): 2}
+
+
+def test_what_somebody_held_when_the_overlap_shrank_is_not_opened_again() -> None:
+    study = comparisons.comparing(1, step={"overlap": 2})
+    for _ in range(2):
+        comparisons.leased(comparisons.person(study))
+    republish(study, step={"overlap": 1})
+    comparisons.open_all(study)
+    expire_overdue(now=timezone.now() + timedelta(hours=1))
+    assert Counter(Assignment.objects.values_list("state", flat=True)) == {"expired": 2, "open": 1}
 
 
 def test_items_that_cannot_be_shown_get_no_places() -> None:

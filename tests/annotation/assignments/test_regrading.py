@@ -56,6 +56,8 @@ def test_only_what_was_asked_in_other_words_is_asked_again_and_once() -> None:
     }
     republish(study, "agree", step=BOTH | {"minutes": 4})
     assert again(study) == 2
+    # the first request was not followed, and its wording is gone
+    assert [place.version for place in Assignment.objects.filter(reason="regrade")] == [study.current] * 2
     assert AuditEntry.objects.filter(action="study.ask_again").count() == 5
 
 

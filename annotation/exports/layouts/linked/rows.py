@@ -227,6 +227,7 @@ def _assignment(names: Names, bundle: LinkedItem, place: Assignment) -> Record:
         "state": place.state,
         "annotator": names.person(place.participation) if place.participation else None,
         "skip_reason": place.skip_reason or None,
+        "credited": place.credited,
         "created_at": written_time(place.created_at),
         "done_at": _time(place.done_at),
     }

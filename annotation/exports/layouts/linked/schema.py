@@ -136,6 +136,7 @@ ASSIGNMENTS = (
     _text("state", allowed=tuple(Assignment.State.values)),
     _id("annotator", nullable=True),
     _text("skip_reason", nullable=True),
+    _yes("credited", "Answered when its time was over and somebody else had it: it counts for the person."),
     _time("created_at"),
     _time("done_at", nullable=True),
 )
