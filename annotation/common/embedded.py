@@ -123,16 +123,25 @@ def _untold_facts(model: dict[str, Any]) -> dict[str, Any]:
 
 
 def prepare_studies() -> str:
-    """Load and open the demo studies that are not there, and those whose models are not served any more."""
+    """Load and open the demo studies that are not there, and those whose models are not served any more. While their
+    models do not answer they stay drafts, and the next call opens them."""
     served = sorted(_rows("catalog", "ServedModel").filter(enabled=True).values_list("name", flat=True))
-    for slug, (preset, _) in DEMO_STUDIES.items():
-        study = _rows("studies", "Study").filter(slug=slug).select_related("current").first()
-        if study is None:
-            _quietly("study", "load", preset, "--slug", slug, "--serve", ",".join(served), "--open")
-        elif not _models_named(study) <= set(served):
-            _quietly("study", "load", preset, "--slug", slug, "--serve", ",".join(served))
-            _quietly("study", "publish", slug, "--confirm")
-    return ", ".join(DEMO_STUDIES)
+    return ", ".join(_prepare_study(slug, preset, served) for slug, (preset, _) in DEMO_STUDIES.items())
+
+
+def _prepare_study(slug: str, preset: str, served: list[str]) -> str:
+    study = _rows("studies", "Study").filter(slug=slug).select_related("current").first()
+    is_new = study is None or study.current is None
+    if study is not None and not is_new and _models_named(study) <= set(served):
+        return slug
+    _quietly("study", "load", preset, "--slug", slug, "--serve", ",".join(served))
+    try:
+        _quietly("study", "publish", slug, "--confirm", *(["--open"] if is_new else []))
+    except CommandError as error:
+        if "does not answer" not in str(error):
+            raise
+        return f"{slug} (a draft: its models do not answer yet)"
+    return slug
 
 
 def _models_named(study: Any) -> set[str]:

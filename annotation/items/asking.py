@@ -5,7 +5,6 @@ from annotation.items.recipes import RECIPES
 from annotation.items.recipes.diverse_set import answers_in
 from annotation.studies.document.models import ModelRules
 from models_serving.contracts import (
-    Endpoint,
     Failed,
     FailureKind,
     Finished,
@@ -20,17 +19,15 @@ from models_serving.contracts import (
 WHOLE: set[FinishReason] = {"stop", "length"}
 
 
-def decided_request(generation: Generation, endpoint: Endpoint, rules: ModelRules, model: str) -> GenerationRequest:
+def decided_request(generation: Generation, rules: ModelRules) -> GenerationRequest:
     """What was decided when the candidate was drawn, as a request. The seed is the platform's own wish: it is left out
     where the endpoint does not know seeds; what the study's document asks for never is."""
     decided = generation.candidate.request
     sampling = dict(decided["sampling"]) | {"stop": tuple(decided["sampling"].get("stop", ()))}
-    if endpoint.supported is None or "seed" in endpoint.supported:
-        sampling["seed"] = decided["seed"]
     return GenerationRequest(
-        model=model,
+        model=generation.pool_entry,
         messages=tuple(Message(message["role"], message["content"]) for message in decided["messages"]),
-        sampling=Sampling(**sampling),
+        sampling=Sampling(**sampling, seed=decided["seed"]),
         limits=TimeLimits(
             first_token=rules.deadline,
             between_tokens=rules.deadline,
@@ -38,6 +35,7 @@ def decided_request(generation: Generation, endpoint: Endpoint, rules: ModelRule
             max_chars=rules.max_chars * decided.get("answers", 1),
         ),
         request_id=str(generation.pk),
+        wishes=frozenset({"seed"}),
     )
 
 
@@ -66,4 +64,4 @@ def is_together(candidate: Candidate) -> bool:
 
 def _failed(end: Finished, kind: FailureKind, error: str) -> Failed:
     timings = Timings(end.timings.first_token, end.timings.finished)
-    return Failed(kind, error, end.text, timings, end.sent)
+    return Failed(kind, error, end.text, timings, end.sent, endpoint=end.endpoint, tries=end.tries)

@@ -228,6 +228,7 @@ class Generation(models.Model):
     revision = models.ForeignKey("catalog.ModelRevision", on_delete=models.PROTECT, null=True, blank=True)
     request = models.JSONField(default=dict, help_text="The exact body that was sent.")
     report = models.JSONField(default=dict, help_text="What the server said of itself.")
+    route = models.JSONField(default=dict, help_text="Which endpoint answered, and what was tried before it began.")
     text = models.TextField(blank=True)
     finish_reason = models.CharField(max_length=12, blank=True)
     error_kind = models.CharField(max_length=20, blank=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from annotation.items.models import Draw, Item
 from annotation.studies.document.models import ModelRules
 from models_serving.catalog.models import ServedModel
+from models_serving.catalog.queries import taking_work
 
 
 def servable(rules: ModelRules) -> tuple[dict[str, ServedModel], dict[str, str]]:
@@ -13,6 +14,7 @@ def servable(rules: ModelRules) -> tuple[dict[str, ServedModel], dict[str, str]]
     it cannot."""
     names = {entry.served_name for entry in rules.pool}
     served = {model.name: model for model in ServedModel.objects.filter(name__in=names)}
+    open_ones = set(taking_work().filter(name__in=names).values_list("name", flat=True))
     usable: dict[str, ServedModel] = {}
     excluded: dict[str, str] = {}
     for entry in rules.pool:
@@ -21,6 +23,8 @@ def servable(rules: ModelRules) -> tuple[dict[str, ServedModel], dict[str, str]]
             excluded[entry.name] = "not in the catalogue"
         elif not model.enabled:
             excluded[entry.name] = "disabled"
+        elif model.name not in open_ones:
+            excluded[entry.name] = "drained"
         else:
             usable[entry.name] = model
     return usable, excluded

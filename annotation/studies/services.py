@@ -16,6 +16,8 @@ from annotation.studies.models import Study, StudyVersion
 from annotation.studies.published import after_publishing
 from annotation.studies.texts import in_language
 from models_serving.catalog.models import ServedModel
+from models_serving.catalog.queries import honoured_by, taking_work
+from models_serving.catalog.services import unanswering
 
 
 class BreakingChangeError(ConflictError):
@@ -63,7 +65,11 @@ def publish(
 ) -> StudyVersion:
     """Publish the draft as the next version, with an audit line; models without a card get the catalogue's, so that
     the version says what was known when it began. An unchanged draft gives the current version back.
-    Changes that break the data are refused unless `confirmed`."""
+    Changes that break the data are refused unless `confirmed`; a study whose models do not answer now is refused."""
+    # outside the transaction: endpoints are asked, and may take their time
+    silent = unanswering_problems(_draft_for(study.slug, study.draft), now)
+    if silent:
+        raise DocumentError(silent)
     with transaction.atomic():
         # the lock makes two publishers queue, so that numbers have no gap and no twin
         study = Study.objects.select_for_update().get(pk=study.pk)
@@ -134,17 +140,38 @@ def _title(document: StudyDocument) -> str:
 
 
 def served_model_problems(document: StudyDocument) -> list[tuple[str, str]]:
-    """Pool entries whose model is not in the catalogue, or is switched off."""
+    """Pool entries whose model is not in the catalogue, is switched off, or takes no work."""
     if document.models is None:
         return []
     enabled = dict(ServedModel.objects.values_list("name", "enabled"))
-    allowed = [name for name, on in enabled.items() if on]
+    allowed = list(taking_work().values_list("name", flat=True))
     problems = []
     for number, entry in enumerate(document.models.pool):
         if entry.served_name not in allowed:
-            state = "is switched off" if entry.served_name in enabled else "is not a served model"
+            off = (
+                "takes no work: its endpoints drain or are off" if enabled.get(entry.served_name) else "is switched off"
+            )
+            state = off if entry.served_name in enabled else "is not a served model"
             hint = nearest(entry.served_name, allowed) or "; no model is served yet"
             problems.append((f"models.pool.{number}.serve", f"{entry.served_name} {state}{hint}"))
+    return problems
+
+
+def unanswering_problems(document: StudyDocument, now: datetime) -> list[tuple[str, str]]:
+    """Pool entries whose model does not answer now, or does not honour a sampling parameter that the study sends."""
+    if document.models is None:
+        return []
+    rules = document.models
+    models = {one.name: one for one in taking_work().filter(name__in={entry.served_name for entry in rules.pool})}
+    silent = unanswering(names=models, now=now)
+    problems = []
+    for number, entry in enumerate(rules.pool):
+        name, place = entry.served_name, f"models.pool.{number}"
+        sent = {one for one, value in rules.sampling_of(entry).model_dump(exclude_none=True).items() if value != ()}
+        if name in silent:
+            problems.append((place, f"{name} does not answer: {silent[name] or 'nothing is heard of it'}"))
+        elif name in models and (unknown := sorted(sent - honoured_by(models[name]))):
+            problems.append((place, f"{name} does not honour {', '.join(unknown)}"))
     return problems
 
 

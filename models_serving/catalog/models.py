@@ -3,7 +3,7 @@ the environment variable that holds one."""
 
 from typing import Any
 
-from django.core.validators import RegexValidator
+from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 
 # Neither a key itself nor the name of another secret of this process may stand here.
@@ -35,7 +35,17 @@ class ServedModel(models.Model):
     options = models.JSONField(default=dict, blank=True)
     supported_parameters = models.JSONField(null=True, blank=True, help_text="Sampling parameters that it honours.")
     card = models.JSONField(default=dict, blank=True, help_text="Published facts: provider, family, type, link, …")
+    defaults = models.JSONField(
+        default=dict, blank=True, help_text="Sampling parameters that are sent where a study's document says nothing."
+    )
     licence = models.CharField(max_length=100, blank=True)
+    price_input = models.DecimalField(
+        max_digits=12, decimal_places=4, null=True, blank=True, help_text="For a million tokens of prompts."
+    )
+    price_output = models.DecimalField(
+        max_digits=12, decimal_places=4, null=True, blank=True, help_text="For a million tokens of answers."
+    )
+    price_currency = models.CharField(max_length=3, blank=True, help_text="Its ISO code, such as EUR.")
     health = models.CharField(max_length=12, choices=Health, default=Health.UNKNOWN)
     health_detail = models.CharField(max_length=500, blank=True)
     health_checked_at = models.DateTimeField(null=True, blank=True)
@@ -51,6 +61,94 @@ class ServedModel(models.Model):
     def asked_as(self) -> str:
         """The name to put into a request."""
         return self.served_name or self.name
+
+
+class ServedEndpoint(models.Model):
+    """One place where a model answers. What is left blank is as the model says; the row whose address is blank is the
+    model's own. How an endpoint stands is shared by all processes that ask it."""
+
+    class State(models.TextChoices):
+        ON = "on"
+        DRAINING = "draining"
+        OFF = "off"
+
+    Health = ServedModel.Health
+
+    served_model = models.ForeignKey(ServedModel, on_delete=models.CASCADE, related_name="endpoints")
+    url = models.CharField(max_length=500, blank=True, help_text="Base address; blank: the model's own.")
+    backend = models.CharField(max_length=40, blank=True)
+    served_name = models.CharField(max_length=200, blank=True, help_text="The name that this endpoint knows it by.")
+    api_key_env = models.CharField(max_length=100, blank=True, validators=[KEY_NAME], verbose_name="key's variable")
+    options = models.JSONField(null=True, blank=True)
+    dialect = models.CharField(max_length=20, blank=True, help_text="Which server it is; blank: as it is recognised.")
+    most_at_once = models.PositiveIntegerField(
+        default=64, validators=[MinValueValidator(1)], help_text="Requests that it is given at the same time."
+    )
+    state = models.CharField(max_length=8, choices=State, default=State.ON)
+    health = models.CharField(max_length=12, choices=ServedModel.Health, default=ServedModel.Health.UNKNOWN)
+    health_detail = models.CharField(max_length=500, blank=True)
+    health_checked_at = models.DateTimeField(null=True, blank=True)
+    capabilities = models.JSONField(default=dict, blank=True, help_text="What probe and trial found.")
+    examined_at = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveIntegerField(default=0, help_text="In a row; the breaker counts them.")
+    rests_until = models.DateTimeField(null=True, blank=True, help_text="It is asked nothing before.")
+
+    class Meta:
+        ordering = ["served_model", "pk"]
+        constraints = [models.UniqueConstraint(fields=["served_model", "url"], name="one_row_per_endpoint")]
+
+    def __str__(self) -> str:
+        return self.url or self.served_model.url or self.served_model.backend
+
+    @property
+    def asked_as(self) -> str:
+        """The name to put into a request."""
+        return self.served_name or self.served_model.asked_as
+
+
+class OpenRequest(models.Model):
+    """A request that is under way, so that no endpoint is given more than it takes, by however many processes. Whoever
+    dies leaves a row that no longer counts after `until`."""
+
+    endpoint = models.ForeignKey(ServedEndpoint, on_delete=models.CASCADE, related_name="open_requests")
+    until = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["endpoint", "until"], name="open_requests_by_endpoint")]
+
+    def __str__(self) -> str:
+        return f"request at {self.endpoint_id} until {self.until}"
+
+
+class FirstToken(models.Model):
+    """How long an endpoint took to its first token while so many requests were under way there, itself included. What
+    an endpoint can carry is read from these; they are kept for a day."""
+
+    endpoint = models.ForeignKey(ServedEndpoint, on_delete=models.CASCADE, related_name="first_tokens")
+    load = models.PositiveIntegerField()
+    seconds = models.FloatField()
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["endpoint", "at"], name="first_tokens_by_endpoint")]
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.3f} s at load {self.load}"
+
+
+class HealthChange(models.Model):
+    """When an endpoint began to be well or not, and what it said."""
+
+    endpoint = models.ForeignKey(ServedEndpoint, on_delete=models.CASCADE, related_name="health_changes")
+    health = models.CharField(max_length=12, choices=ServedModel.Health)
+    detail = models.CharField(max_length=500, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.health} at {self.at}"
 
 
 class ModelRevision(models.Model):

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from models_serving.catalog.models import ServedModel
+from models_serving.catalog.models import ServedEndpoint, ServedModel
+from models_serving.client import honoured
 from models_serving.contracts import Endpoint
 
 
 def endpoint_for(served_model: ServedModel) -> Endpoint:
-    """Where to ask this model; the name to ask it by is `served_model.asked_as`."""
+    """The model's own address; the name to ask it by is `served_model.asked_as`."""
     supported = served_model.supported_parameters
     return Endpoint(
         backend=served_model.backend,
@@ -20,12 +21,46 @@ def endpoint_for(served_model: ServedModel) -> Endpoint:
     )
 
 
+def endpoint_of(row: ServedEndpoint) -> Endpoint:
+    """Where to ask, with what the row leaves to its model. What an operator declared to be honoured stands above what
+    was found by trying, and that above what is known of the dialect."""
+    model = row.served_model
+    found = row.capabilities.get("honours") if model.supported_parameters is None else model.supported_parameters
+    return Endpoint(
+        backend=row.backend or model.backend,
+        url=row.url or model.url,
+        api_key_env=row.api_key_env or model.api_key_env,
+        options=model.options if row.options is None else row.options,
+        supported=None if found is None else frozenset(found),
+        dialect=row.dialect or row.capabilities.get("dialect", ""),
+    )
+
+
 def enabled_models() -> QuerySet[ServedModel]:
     """The models that studies may use."""
     return ServedModel.objects.filter(enabled=True)
+
+
+def taking_work() -> QuerySet[ServedModel]:
+    """The enabled models that can be asked: not all of their endpoints drain or are switched off."""
+    rows = ServedEndpoint.objects.filter(served_model=OuterRef("pk"))
+    on = Exists(rows.filter(state=ServedEndpoint.State.ON))
+    # one that was never asked has no row yet
+    return enabled_models().filter(on | ~Exists(rows))
 
 
 def missing_names(names: Iterable[str]) -> list[str]:
     """Those of the names that no enabled model bears, sorted."""
     wanted = set(names)
     return sorted(wanted - set(enabled_models().filter(name__in=wanted).values_list("name", flat=True)))
+
+
+def honoured_by(served_model: ServedModel) -> frozenset[str]:
+    """The sampling parameters that every endpoint of the model honours that takes work."""
+    rows = served_model.endpoints.filter(~Q(state=ServedEndpoint.State.OFF))
+    endpoints = []
+    for row in rows:
+        row.served_model = served_model
+        endpoints.append(endpoint_of(row))
+    sets = [honoured(one) for one in endpoints or [endpoint_for(served_model)]]
+    return frozenset.intersection(*sets)

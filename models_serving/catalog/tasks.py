@@ -9,3 +9,8 @@ from models_serving.catalog import services
 @shared_task
 def check_all_health() -> None:
     services.check_all_health(now=timezone.now())
+
+
+@shared_task
+def forget_old_first_tokens() -> None:
+    services.forget_old_first_tokens(now=timezone.now())

@@ -16,6 +16,7 @@ from models_serving.catalog import beat, services, tasks
 from models_serving.catalog.models import ModelRevision, ServedModel
 from models_serving.catalog.queries import endpoint_for, missing_names
 from models_serving.catalog.services import DeclarationError, check_health, record_revision, register_models, say_hello
+from models_serving.client import asking
 from models_serving.contracts import Endpoint, Failed, Finished
 from tests.models_serving.asking import a_request, ask_sync
 from tests.models_serving.serving import RunningServer
@@ -60,7 +61,10 @@ def test_a_declaration_makes_models_and_a_second_one_changes_only_what_it_names(
         ({}, "a declaration is a list of models"),
         (["a"], "[0] must be a mapping"),
         ([{"url": "http://x"}], "[0].name is missing"),
-        ([{"name": "a", "colour": 1}], "[0].colour is unknown; known are " + ", ".join(services.DECLARED)),
+        (
+            [{"name": "a", "colour": 1}],
+            "[0].colour is unknown; known are " + ", ".join([*services.DECLARED, "endpoints"]),
+        ),
         ([{"name": "a", "backend": "magic"}], "[0].backend: there are openai_compatible, scripted"),
         ([{"name": "a"}], "[0].url: an address that begins with http:// or https:// is needed"),
         ([{"name": "a b", "backend": "scripted"}], None),
@@ -177,8 +181,8 @@ def test_missing_names_are_those_that_no_enabled_model_bears() -> None:
 def test_beat_runs_a_task_that_checks_enabled_models() -> None:
     scripted("on")
     scripted("off", enabled=False)
-    [(task, _)] = beat.ENTRIES.values()
-    assert task == tasks.check_all_health.name
+    (task, _), (forget, _) = beat.ENTRIES.values()
+    assert (task, forget) == (tasks.check_all_health.name, tasks.forget_old_first_tokens.name)
     tasks.check_all_health()
     assert dict(ServedModel.objects.values_list("name", "health")) == {"on": "healthy", "off": "unknown"}
 
@@ -207,13 +211,18 @@ def test_the_command_registers_lists_checks_and_says_hello(
         call_command("models", "register", str(file))
 
 
+# the form's part for further endpoints, empty
+NO_MORE = {"endpoints-TOTAL_FORMS": "0", "endpoints-INITIAL_FORMS": "0"}
+
+
 def messages_of(client: Client, action: str, *models: ServedModel) -> list[str]:
     form = {"action": action, "_selected_action": [model.pk for model in models]}
     page = client.post(reverse("admin:catalog_servedmodel_changelist"), form, follow=True)
     return [str(message) for message in page.context["messages"]]
 
 
-def test_the_admin_says_hello_and_checks(staff: Client) -> None:
+def test_the_admin_says_hello_and_checks(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "PAUSES", ())
     well = scripted("well", options={"text": "<b>hello</b>"})
     ill = scripted("ill", options={"fail_after": 0, "fail_kind": "busy"})
     assert messages_of(staff, "say_hello", well, ill) == [
@@ -237,7 +246,7 @@ def test_the_admin_never_shows_a_key(staff: Client, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_admins_form_refuses_what_a_declaration_may_not_hold(staff: Client) -> None:
-    form = {"name": "x", "backend": "magic", "options": "{}", "card": "{}", "supported_parameters": "null"}
+    form = {"name": "x", "backend": "magic", "options": "{}", "card": "{}", "supported_parameters": "null"} | NO_MORE
     page = staff.post(reverse("admin:catalog_servedmodel_add"), form)
     assert page.context["adminform"].form.errors == {"backend": ["there are openai_compatible, scripted"]}
     staff.post(reverse("admin:catalog_servedmodel_add"), form | {"backend": "scripted"})

@@ -2,7 +2,8 @@
 of it. Whoever comes second finds nothing to claim; whoever was given up for lost can store nothing."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from datetime import datetime, timedelta
 from time import monotonic
 
@@ -17,11 +18,12 @@ from annotation.items.models import Candidate, Generation
 from annotation.items.services.generations import claim_generation, renew_lease
 from annotation.studies.document.models import ModelRules
 from annotation.studies.queries import document_of
-from models_serving.catalog.queries import endpoint_for
-from models_serving.client import stream_sync
+from models_serving.catalog.board import CatalogBoard
+from models_serving.client import ask, stream_sync
 from models_serving.contracts import (
     Chunk,
     Endpoint,
+    Event,
     Failed,
     Finished,
     GenerationRequest,
@@ -92,10 +94,8 @@ class _Job:
     # -- streaming ---------------------------------------------------------------------------------------------------
     def _stream(self, rules: ModelRules) -> Finished | Failed | None:
         """The end of the answer; `None` where this attempt was taken over or cancelled."""
-        endpoint, request = self._request(rules)
-        with Pump(lambda: stream_sync(endpoint, request)) as pump:
-            while True:
-                event = pump.next(self._patience())
+        with closing(self._asked(rules)) as events:
+            for event in events:
                 if isinstance(event, Chunk) and not self.together:
                     self.unsaid.append(event.text)
                 if isinstance(event, Finished | Failed):
@@ -105,6 +105,7 @@ class _Job:
                     self._say_rest()
                 if not self._keep_lease():
                     return None
+        raise RuntimeError(f"the stream of attempt {self.generation.pk} had no end")
 
     def _patience(self) -> float:
         until_say = self.said_at + SAY_EVERY if self.unsaid else float("inf")
@@ -122,12 +123,17 @@ class _Job:
         self.renewed_at = monotonic()
         return renew_lease(generation=self.generation, lease_until=self.clock() + LEASE)
 
-    def _request(self, rules: ModelRules) -> tuple[Endpoint, GenerationRequest]:
+    def _asked(self, rules: ModelRules) -> Generator[Event | None]:
         model = self.generation.served_model
         if model is None:
             raise LookupError(f"candidate {self.generation.candidate_id} has no served model")
-        endpoint = endpoint_for(model)
-        return endpoint, decided_request(self.generation, endpoint, rules, model.asked_as)
+        return ask(CatalogBoard(model), decided_request(self.generation, rules), stream=self._pumped)
+
+    def _pumped(self, endpoint: Endpoint, request: GenerationRequest) -> Generator[Event | None]:
+        """The stream, read beside this thread, so that the lease can be kept while the model is silent."""
+        with Pump(lambda: stream_sync(endpoint, request)) as pump:
+            while True:
+                yield pump.next(self._patience())
 
     # -- settling ----------------------------------------------------------------------------------------------------
     def _settle(self, end: Finished | Failed) -> list[TurnEvent]:

@@ -26,9 +26,9 @@ from annotation.items.services.jobs import SECONDS_BETWEEN_BEATS, Clock, Lease, 
 from annotation.studies.document.models import ModelRules
 from annotation.studies.models import StudyVersion
 from annotation.studies.queries import document_of
-from models_serving.catalog.queries import endpoint_for
+from models_serving.catalog.board import CatalogBoard
 from models_serving.catalog.services import record_revision
-from models_serving.client import stream_sync
+from models_serving.client import ask
 from models_serving.contracts import Failed, Finished
 
 DECIDED_AT_ONCE = 100
@@ -181,10 +181,8 @@ def _generate_one(candidate_id: uuid.UUID, rules: ModelRules, clock: Clock) -> N
     generation = claim_generation(candidate_id=candidate_id, lease_until=until, now=now)
     if generation is None or generation.served_model is None:
         return
-    model = generation.served_model
-    endpoint = endpoint_for(model)
     end: Finished | Failed | None = None
-    for event in stream_sync(endpoint, decided_request(generation, endpoint, rules, model.asked_as)):
+    for event in ask(CatalogBoard(generation.served_model), decided_request(generation, rules)):
         if isinstance(event, Finished | Failed):
             end = event
     if end is None:

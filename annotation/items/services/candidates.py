@@ -12,7 +12,7 @@ from annotation.items.asking import is_together
 from annotation.items.models import Candidate, Draw, Item
 from annotation.items.queries import entries_used, servable
 from annotation.items.recipes import RECIPES, Pick, replacement
-from annotation.studies.document.models import ModelRules
+from annotation.studies.document.models import ModelRules, PoolEntry
 from annotation.studies.document.recipes import CandidateRecipe, SetRecipe
 
 Messages = Sequence[dict[str, str]]
@@ -50,10 +50,10 @@ def add_candidates(
         candidate = Candidate(item=item, position=position, recipe=recipe.recipe)
         candidate.due_at = None if made_by.together and position else now
         candidate.provenance = {"principle": pick.principle} if pick.principle else {}
+        candidate.served_model = usable[pick.entry]
         _take(candidate, pick, rules, messages, derive_seed(seed, "sample", position))
         if made_by.together:
             _ask_for_all(candidate, recipe.k)
-        candidate.served_model = usable[pick.entry]
         candidate.save()
         _note_draw(candidate, pick, exclusions=excluded, seed=draw_seed, reason="first", now=now)
         candidates.append(candidate)
@@ -75,10 +75,10 @@ def replace_candidate(*, candidate: Candidate, rules: ModelRules, now: datetime)
     taken = {name: "already used in this item" for name in used if name in usable}
     for one in written_together(candidate):
         answers = one.request.get("answers", 1)
+        one.served_model = usable[pick.entry]
         _take(one, pick, rules, history, derive_seed(seed, "sample"))
         if answers > 1:
             _ask_for_all(one, answers)
-        one.served_model = usable[pick.entry]
         if one.pk == candidate.pk:
             one.state, one.due_at = Candidate.State.QUEUED, now
         one.save()
@@ -119,11 +119,18 @@ def _take(candidate: Candidate, pick: Pick, rules: ModelRules, history: Messages
             *([{"role": "system", "content": system}] if system else []),
             *(message for message in history if message["role"] != "system"),
         ],
-        "sampling": rules.sampling_of(entry).model_dump(mode="json", exclude_none=True),
+        "sampling": _sampling(candidate, rules, entry),
         "seed": seed,
     }
     if pick.instruction:
         candidate.request["instruction"] = pick.instruction
+
+
+def _sampling(candidate: Candidate, rules: ModelRules, entry: PoolEntry) -> dict[str, Any]:
+    """What the document says; where it says nothing, the catalogue's defaults for the model."""
+    said = rules.sampling_of(entry).model_dump(mode="json", exclude_none=True)
+    defaults = candidate.served_model.defaults if candidate.served_model else {}
+    return said | {name: value for name, value in defaults.items() if not said.get(name) and said.get(name) != 0}
 
 
 def _ask_for_all(candidate: Candidate, answers: int) -> None:

@@ -2,7 +2,9 @@
 and changes a row only while that attempt still runs, so that a writer who was given up for lost changes nothing."""
 
 import uuid
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
@@ -57,6 +59,7 @@ def finish_generation(
             revision=revision,
             request=dict(finished.sent),
             report=dict(finished.report),
+            route=_route(finished),
             text=finished.text,
             finish_reason=finished.finish_reason,
             prompt_tokens=finished.usage.prompt_tokens,
@@ -80,6 +83,7 @@ def fail_generation(*, generation: Generation, failed: Failed, now: datetime) ->
             state=Generation.State.FAILED,
             lease_until=None,
             request=dict(failed.sent),
+            route=_route(failed),
             text=failed.text,
             error_kind=failed.kind,
             error=failed.error[:500],
@@ -89,6 +93,11 @@ def fail_generation(*, generation: Generation, failed: Failed, now: datetime) ->
         )
         == 1
     )
+
+
+def _route(end: Finished | Failed) -> dict[str, Any]:
+    """Which endpoint was the last to be asked, and what was tried before."""
+    return {"endpoint": end.endpoint, "tries": [asdict(one) for one in end.tries]}
 
 
 def lose_generation(*, generation: Generation, now: datetime) -> bool:

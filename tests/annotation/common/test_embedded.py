@@ -48,6 +48,7 @@ def test_models_known_without_a_card_get_it_and_what_somebody_wrote_stays() -> N
 @pytest.mark.usefixtures("here")
 def test_export_of_the_demo_study_names_provider_family_and_type_of_every_model() -> None:
     embedded.prepare_models()
+    ServedModel.objects.update(backend="scripted")
     study = services.save_source(slug="demo", tree=read_source("prism-demo"), actor="ada", now=timezone.now())
     version = services.publish(study=study, actor="ada", now=timezone.now())
     told = ("long_name", "longcode", "model_family", "model_provider", "model_provider_type", "model_type", "link")

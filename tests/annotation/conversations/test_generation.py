@@ -16,11 +16,18 @@ from annotation.conversations.services.sweeping import prune_turn_logs, sweep_ge
 from annotation.items.models import Candidate, Draw, Generation
 from annotation.items.services.generations import claim_generation, renew_lease
 from models_serving.catalog.models import ServedModel
+from models_serving.client import asking, choosing
 from models_serving.contracts import Failed, Finished, Timings, Usage
 from tests.factories import talks
 
 pytestmark = pytest.mark.django_db
 Attempt = tuple[str, int, str, str]
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "PAUSES", ())
+    monkeypatch.setattr(choosing, "BUSY_REST", 0.01)
 
 
 def turn_with(failing: dict[str, Any], **document: Any) -> Turn:

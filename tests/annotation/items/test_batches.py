@@ -16,6 +16,7 @@ from annotation.items.services.batches import generate_what_is_missing, request_
 from annotation.items.services.jobs import cancel_job
 from annotation.studies.models import Study
 from models_serving.catalog.models import ServedModel
+from models_serving.client import asking, choosing
 from tests.conftest import LiveSite
 from tests.factories.item_files import imported, jsonl
 from tests.factories.staff import admin_browser
@@ -30,6 +31,8 @@ NAMES = ("m-one", "m-two", "m-three")
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_runs, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(asking, "PAUSES", ())
+    monkeypatch.setattr(choosing, "BUSY_REST", 0.01)
 
 
 def served(**options: dict[str, Any]) -> None:
@@ -184,7 +187,7 @@ def test_whoever_takes_a_job_over_goes_on_where_the_rows_end(tmp_path: Path, mon
     class KilledError(BaseException):
         """Like a machine that loses power."""
 
-    ask, asked = batch_runs.stream_sync, []
+    ask, asked = batch_runs.ask, []
 
     def dying(*arguments: Any) -> Any:
         asked.append(1)
@@ -193,7 +196,7 @@ def test_whoever_takes_a_job_over_goes_on_where_the_rows_end(tmp_path: Path, mon
         return ask(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(batch_runs, "stream_sync", dying)
+        patched.setattr(batch_runs, "ask", dying)
         with pytest.raises(KilledError):
             run_batch(job_id=job.pk, clock=timezone.now)
     assert sorted(Generation.objects.values_list("state", flat=True)) == ["done", "done", "running"]
@@ -209,13 +212,13 @@ def test_a_cancelled_job_stops_and_keeps_what_is_there(tmp_path: Path, monkeypat
     item_set = prompts(tmp_path, {"recipe": "distinct_models", "k": 2})
     job = request_generation(item_set=item_set, actor="ann", now=timezone.now(), at_once=1)
     monkeypatch.setattr(batch_runs, "SECONDS_BETWEEN_BEATS", 0)
-    ask = batch_runs.stream_sync
+    ask = batch_runs.ask
 
     def cancelled_meanwhile(*arguments: Any) -> Any:
         cancel_job(job=job, now=timezone.now())
         return ask(*arguments)
 
-    monkeypatch.setattr(batch_runs, "stream_sync", cancelled_meanwhile)
+    monkeypatch.setattr(batch_runs, "ask", cancelled_meanwhile)
     run_batch(job_id=job.pk, clock=timezone.now)
     job.refresh_from_db()
     states = sorted(Candidate.objects.values_list("state", flat=True))

@@ -27,7 +27,7 @@ def text(**changes: Any) -> str:
 
 
 def served(*names: str, enabled: bool = True) -> None:
-    ServedModel.objects.bulk_create([ServedModel(name=name, enabled=enabled) for name in names])
+    ServedModel.objects.bulk_create([ServedModel(name=name, enabled=enabled, backend="scripted") for name in names])
 
 
 def created(**changes: Any) -> Study:
@@ -100,7 +100,7 @@ def test_unchanged_document_makes_no_new_version() -> None:
 def test_models_without_a_card_get_the_one_of_the_catalogue() -> None:
     own = {"model_provider": "Somebody"}
     for name in ("one", "two", "three"):
-        ServedModel.objects.create(name=name, card={"model_provider": name.title()})
+        ServedModel.objects.create(name=name, backend="scripted", card={"model_provider": name.title()})
     pool = ["one", {"name": "second", "serve": "two"}, {"name": "three", "card": own}]
     study = created(models={"pool": pool})
     first = publish(study)
@@ -261,3 +261,39 @@ def test_prism_without_served_models_names_every_entry_and_what_is_allowed() -> 
         "models.pool.0.serve",
         "claude-2 is not a served model; allowed are demo-warm",
     )
+
+
+# -- models that answer ------------------------------------------------------------------------------------------------
+@pytest.mark.django_db
+def test_a_study_whose_models_do_not_answer_is_not_published_and_each_is_named() -> None:
+    ServedModel.objects.create(name="well", backend="scripted")
+    ServedModel.objects.create(name="ill", url="http://127.0.0.1:1/v1")
+    study = created(models={"pool": ["well", "ill"]})
+    with pytest.raises(DocumentError) as caught:
+        publish(study)
+    [(place, why)] = caught.value.problems
+    assert (place, why.startswith("ill does not answer: no connection")) == ("models.pool.1", True)
+    ServedModel.objects.filter(name="ill").update(backend="scripted", url="")
+    assert publish(study).number == 1
+
+
+@pytest.mark.django_db
+def test_a_study_that_asks_for_what_a_model_does_not_honour_is_not_published() -> None:
+    ServedModel.objects.create(name="m", backend="scripted", supported_parameters=["temperature"])
+    ServedModel.objects.create(name="n", backend="scripted")
+    study = created(models={"pool": ["m", "n"], "sampling": {"temperature": 1, "top_k": 4, "max_tokens": 9}})
+    with pytest.raises(DocumentError) as caught:
+        publish(study)
+    assert caught.value.problems == [("models.pool.0", "m does not honour max_tokens, top_k")]
+
+
+@pytest.mark.django_db
+def test_a_study_of_a_model_that_drains_is_not_published() -> None:
+    model = ServedModel.objects.create(name="m", backend="scripted")
+    model.endpoints.create(state="draining")
+    ServedModel.objects.create(name="n", backend="scripted")
+    with pytest.raises(DocumentError) as caught:
+        publish(created(models={"pool": ["m", "n"]}))
+    assert caught.value.problems == [
+        ("models.pool.0.serve", "m takes no work: its endpoints drain or are off; allowed are n")
+    ]

@@ -23,7 +23,7 @@ def study(*words: str) -> str:
 
 @pytest.fixture
 def _served() -> None:
-    ServedModel.objects.bulk_create([ServedModel(name=name) for name in DEMO])
+    ServedModel.objects.bulk_create([ServedModel(name=name, backend="scripted") for name in DEMO])
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_schema_is_json_schema() -> None:
 
 @pytest.mark.django_db
 def test_diff_and_publish_want_a_confirmation_for_what_breaks_the_data(file: Path) -> None:
-    ServedModel.objects.bulk_create([ServedModel(name=name) for name in ("one", "two")])
+    ServedModel.objects.bulk_create([ServedModel(name=name, backend="scripted") for name in ("one", "two")])
     study("load", str(file), "--publish")
     assert study("diff", "small") == "Nothing changed.\n"
     questions = document()["questions"]

@@ -29,7 +29,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["prepare"]:
-            self._password(self._prepare())
+            password = self._prepare()
+            self._line("studies", embedded.prepare_studies())
+            self._password(password)
             return
         for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(name, _stop)
@@ -59,6 +61,8 @@ class Command(BaseCommand):
         supervisor.start(embedded.web())
         supervisor.start(embedded.worker())
         self._wait(supervisor)
+        # a study is opened only when its models answer
+        self._line("studies", embedded.prepare_studies())
         self._welcome(password, time.monotonic() - began)
         connections.close_all()
         while True:
@@ -70,7 +74,6 @@ class Command(BaseCommand):
         self._line("database", embedded.prepare_database())
         self._line("static files", embedded.prepare_pages())
         self._line("models", embedded.prepare_models())
-        self._line("studies", embedded.prepare_studies())
         return embedded.prepare_admin()
 
     def _wait(self, supervisor: Supervisor) -> None:

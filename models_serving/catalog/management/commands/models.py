@@ -1,4 +1,4 @@
-"""`manage.py models list | register FILE | check | hello NAME`: the catalogue of served models."""
+"""`manage.py models list | register FILE | check | hello NAME | examine NAME`: the catalogue of served models."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from models_serving.catalog import services
 from models_serving.catalog.models import ServedModel
+from models_serving.client import ExaminationError
 from models_serving.contracts import Finished
 
 
@@ -26,6 +27,8 @@ class Command(BaseCommand):
         actions.add_parser("check", help="ask every enabled model's endpoint; fails if one does not answer")
         hello = actions.add_parser("hello", help="a short real answer of one model")
         hello.add_argument("name")
+        examine = actions.add_parser("examine", help="try with tiny requests what each endpoint of a model can do")
+        examine.add_argument("name")
 
     def handle(self, **options: Any) -> None:
         getattr(self, f"_{options['action']}")(options)
@@ -52,15 +55,30 @@ class Command(BaseCommand):
             raise CommandError("not every model answers")
 
     def _hello(self, options: dict[str, Any]) -> None:
-        served_model = ServedModel.objects.filter(name=options["name"]).first()
-        if served_model is None:
-            raise CommandError(f"no model is called {options['name']}")
-        last = services.say_hello(served_model=served_model)
+        last = services.say_hello(served_model=_named(options["name"]))
         if not isinstance(last, Finished):
             raise CommandError(f"{last.kind}: {last.error}")
         self.stdout.write(last.text)
+
+    def _examine(self, options: dict[str, Any]) -> None:
+        served_model = _named(options["name"])
+        services.own_endpoint(served_model=served_model)
+        for endpoint in served_model.endpoints.select_related("served_model"):
+            try:
+                found = services.examine_endpoint(endpoint=endpoint, now=timezone.now())
+            except ExaminationError as error:
+                raise CommandError(f"{endpoint}: {error}") from error
+            server = f"{found.dialect or 'not recognised'} {found.version}".strip()
+            self.stdout.write(f"{endpoint}\t{server}\thonours {', '.join(found.honours)}")
 
     def _line(self, served_model: ServedModel) -> None:
         state = "" if served_model.enabled else " (off)"
         where = served_model.url or served_model.backend
         self.stdout.write(f"{served_model.name}{state}\t{served_model.health}\t{where}\t{served_model.health_detail}")
+
+
+def _named(name: str) -> ServedModel:
+    served_model = ServedModel.objects.filter(name=name).first()
+    if served_model is None:
+        raise CommandError(f"no model is called {name}")
+    return served_model

@@ -1,0 +1,119 @@
+"""Who is asked how much, in the database: all processes that ask a model's endpoints share what they know of them.
+
+A place is a row with an end, so a process that is killed holds it no longer than its request could have lasted. Takers
+of one model queue at the rows of its endpoints; nothing slow happens while they are locked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Count
+from django.utils import timezone
+
+from models_serving.catalog.models import FirstToken, OpenRequest, ServedEndpoint, ServedModel
+from models_serving.catalog.queries import endpoint_of
+from models_serving.client import NoPlace, Place
+from models_serving.client.choosing import OPENS_AFTER, Standing, pick, soonest, stands_after
+from models_serving.contracts import Failed, Finished
+
+# for the writing down after the request's own time
+GRACE = timedelta(seconds=10)
+ON = ServedEndpoint.State.ON
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The row of a place, and how many requests were under way at its endpoint with it."""
+
+    row: int
+    load: int
+
+
+class CatalogBoard:
+    """The endpoints of one model, as all processes see them."""
+
+    def __init__(self, served_model: ServedModel, clock: Callable[[], datetime] = timezone.now) -> None:
+        self._model = served_model
+        self._clock = clock
+        self._known: set[int] = set()
+
+    def take(self, tried: frozenset[int], seconds: float) -> Place | NoPlace:
+        now = self._clock()
+        with transaction.atomic():
+            endpoints = self._locked()
+            self._known = {one.pk for one in endpoints}
+            if not endpoints:
+                return NoPlace("no endpoint of the model is switched on", final=True)
+            under_way = _under_way(endpoints, now)
+            standings = [_standing(one, under_way.get(one.pk, 0)) for one in endpoints]
+            numbers = {number for number, one in enumerate(endpoints) if one.pk in tried}
+            number = pick(standings, now.timestamp(), numbers)
+            if number is None:
+                seconds = soonest(standings, now.timestamp())
+                return NoPlace("every endpoint is full or at rest after failures", seconds=seconds)
+            chosen, load = endpoints[number], standings[number].in_flight + 1
+            row = OpenRequest.objects.create(endpoint=chosen, until=now + timedelta(seconds=seconds) + GRACE)
+        return Place(chosen.pk, endpoint_of(chosen), chosen.asked_as, str(chosen), Ticket(row.pk, load))
+
+    def give_back(self, place: Place, end: Finished | Failed | None) -> None:
+        ticket: Ticket = place.ticket
+        now = self._clock()
+        with transaction.atomic():
+            OpenRequest.objects.filter(pk=ticket.row).delete()
+            self._note_end(place.key, end, now)
+            if end is not None and (seconds := _first_token(end)) is not None:
+                FirstToken.objects.create(endpoint_id=place.key, load=ticket.load, seconds=seconds, at=now)
+
+    def others(self, tried: frozenset[int]) -> bool:
+        return bool(self._known - tried)
+
+    def _locked(self) -> list[ServedEndpoint]:
+        rows = ServedEndpoint.objects.select_for_update(no_key=True).filter(served_model=self._model).order_by("pk")
+        found = list(rows)
+        if not found and (self._model.url or self._model.backend != "openai_compatible"):
+            ServedEndpoint.objects.get_or_create(served_model=self._model, url="")
+            found = list(rows.all())
+        for one in found:
+            one.served_model = self._model
+        return [one for one in found if one.state == ON]
+
+    @staticmethod
+    def _note_end(pk: int, end: Finished | Failed | None, now: datetime) -> None:
+        row = ServedEndpoint.objects.select_for_update(no_key=True).filter(pk=pk).first()
+        if row is None:
+            return
+        before = _standing(row, 0)
+        failures, rests_until = stands_after(before, end, now.timestamp())
+        if (failures, rests_until) != (before.failures, before.rests_until):
+            row.failures = failures
+            row.rests_until = datetime.fromtimestamp(rests_until, UTC) if rests_until else None
+            row.save(update_fields=["failures", "rests_until"])
+
+
+def _under_way(endpoints: list[ServedEndpoint], now: datetime) -> dict[int, int]:
+    ours = OpenRequest.objects.filter(endpoint__in=endpoints)
+    ours.filter(until__lte=now).delete()
+    return dict(ours.values_list("endpoint").annotate(count=Count("pk")))
+
+
+def _standing(row: ServedEndpoint, in_flight: int) -> Standing:
+    return Standing(
+        in_flight=in_flight,
+        most_at_once=row.most_at_once,
+        well=row.health != ServedModel.Health.UNHEALTHY,
+        failures=row.failures,
+        rests_until=row.rests_until.timestamp() if row.rests_until else 0.0,
+    )
+
+
+def _first_token(end: Finished | Failed) -> float | None:
+    """Seconds to the first token; where a request gave up waiting for it, how long it had waited."""
+    if end.timings.first_token is not None:
+        return end.timings.first_token
+    return end.timings.finished if isinstance(end, Failed) and end.kind == "timeout" else None
+
+
+def is_at_rest(row: ServedEndpoint, now: datetime) -> bool:
+    """Whether the breaker keeps everybody away from it now."""
+    return row.failures >= OPENS_AFTER and row.rests_until is not None and row.rests_until > now

@@ -1,0 +1,54 @@
+"""What the admin shows of a model, as plain values for its template."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from models_serving.catalog.board import is_at_rest
+from models_serving.catalog.models import HealthChange, ServedEndpoint, ServedModel
+from models_serving.catalog.pace import Pace, paces_of
+
+NEWEST_CHANGES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEndpoint:
+    """An endpoint as it stands now."""
+
+    row: ServedEndpoint
+    under_way: int
+    rests: bool
+    paces: list[Pace]
+    facts: list[tuple[str, str]]
+
+
+def model_page(served_model: ServedModel, now: datetime) -> dict[str, object]:
+    """All endpoints of a model, and the newest changes of their health."""
+    rows = list(served_model.endpoints.select_related("served_model"))
+    changes = HealthChange.objects.filter(endpoint__in=rows).select_related("endpoint__served_model")
+    return {"endpoints": [_shown(row, now) for row in rows], "changes": changes[:NEWEST_CHANGES]}
+
+
+def _shown(row: ServedEndpoint, now: datetime) -> ShownEndpoint:
+    under_way = row.open_requests.filter(until__gt=now).count()
+    return ShownEndpoint(row, under_way, is_at_rest(row, now), paces_of(row, now), _facts(row))
+
+
+def _facts(row: ServedEndpoint) -> list[tuple[str, str]]:
+    """What probe and trial found, in words."""
+    found = row.capabilities
+    server = " ".join(part for part in (row.dialect or found.get("dialect", ""), found.get("version", "")) if part)
+    facts = [("server", server or "not recognised")]
+    if found.get("context"):
+        facts.append(("context", f"{found['context']} tokens"))
+    if row.examined_at is None:
+        return [*facts, ("tried", "not yet: what it honours is taken from what is known of its kind")]
+    seed = {True: "repeats its text", False: "does not repeat its text", None: "cannot be sent"}
+    return [
+        *facts,
+        ("honours", ", ".join(found["honours"]) or "nothing"),
+        ("refuses", ", ".join(found["refused"]) or "nothing that it should honour"),
+        ("ignores", ", ".join(found["ignored"]) or "nothing that was found out"),
+        ("a seed", seed[found["seed_repeats"]]),
+        ("token counts", "told" if found["counts_tokens"] else "not told"),
+        ("tried", f"{row.examined_at:%Y-%m-%d %H:%M}"),
+    ]

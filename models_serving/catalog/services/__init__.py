@@ -1,0 +1,45 @@
+"""Writes of the catalogue: one module per noun."""
+
+from models_serving.catalog.services.declaring import (
+    DECLARED,
+    DeclarationError,
+    endpoint_problems,
+    forget_standing,
+    problems,
+    register_models,
+)
+from models_serving.catalog.services.endpoints import (
+    examine_endpoint,
+    move_endpoint,
+    own_endpoint,
+    say_hello,
+    say_hello_to,
+)
+from models_serving.catalog.services.health import (
+    check_all_health,
+    check_health,
+    check_these,
+    forget_old_first_tokens,
+    unanswering,
+)
+from models_serving.catalog.services.revisions import record_revision
+
+__all__ = [
+    "DECLARED",
+    "DeclarationError",
+    "check_all_health",
+    "check_health",
+    "check_these",
+    "endpoint_problems",
+    "examine_endpoint",
+    "forget_old_first_tokens",
+    "forget_standing",
+    "move_endpoint",
+    "own_endpoint",
+    "problems",
+    "record_revision",
+    "register_models",
+    "say_hello",
+    "say_hello_to",
+    "unanswering",
+]

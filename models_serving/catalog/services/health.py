@@ -1,0 +1,103 @@
+"""Ask endpoints what they serve, and store how they are; a model is as well as its best endpoint."""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+from models_serving.catalog.models import FirstToken, HealthChange, ServedEndpoint, ServedModel
+from models_serving.catalog.queries import enabled_models, endpoint_of
+from models_serving.catalog.services.endpoints import own_endpoint
+from models_serving.catalog.services.revisions import revision_of
+from models_serving.client import probe
+from models_serving.contracts import Report
+
+_PROBES_AT_ONCE = 8
+RECENT = timedelta(seconds=60)
+KEPT = timedelta(days=1)
+# of what is kept of an endpoint's health, the newest so many
+CHANGES_KEPT = 200
+_FOUND = ("dialect", "version", "context")
+Health = ServedModel.Health
+
+
+def check_health(*, served_model: ServedModel, now: datetime) -> ServedModel:
+    """Ask one model's endpoints what they serve, and store how it is."""
+    return check_these(served_models=[served_model], now=now)[0]
+
+
+def check_all_health(*, now: datetime) -> list[ServedModel]:
+    """Ask all enabled models' endpoints, several at once, and store how they are."""
+    return check_these(served_models=list(enabled_models()), now=now)
+
+
+def check_these(*, served_models: Sequence[ServedModel], now: datetime) -> list[ServedModel]:
+    """Ask these models' endpoints, several at once, and store how they are. Those that are switched off are not asked;
+    nothing is written while an endpoint is waited for."""
+    asked = [(model, endpoint) for model in served_models for endpoint in _asked_endpoints(model)]
+    with ThreadPoolExecutor(_PROBES_AT_ONCE) as pool:
+        reports: Iterable[Report] = list(pool.map(lambda pair: probe(endpoint_of(pair[1]), pair[1].asked_as), asked))
+    told: dict[int, list[tuple[ServedEndpoint, Report]]] = {model.pk: [] for model in served_models}
+    for (model, endpoint), report in zip(asked, reports, strict=True):
+        _note_endpoint(endpoint, report, now)
+        told[model.pk].append((endpoint, report))
+    return [_note_model(model, told[model.pk], now) for model in served_models]
+
+
+def forget_old_first_tokens(*, now: datetime) -> int:
+    """Drop what says nothing about today any more."""
+    return FirstToken.objects.filter(at__lt=now - KEPT).delete()[0]
+
+
+def unanswering(*, names: Iterable[str], now: datetime) -> dict[str, str]:
+    """Which of the enabled models of these names do not answer, each with what is wrong. One that answered within the
+    last minute is believed, the others are asked now."""
+    models = list(enabled_models().filter(name__in=set(names)))
+    stale = [one for one in models if not _answered_lately(one, now)]
+    checked = check_these(served_models=stale, now=now) if stale else []
+    return {one.name: one.health_detail for one in checked if one.health != Health.HEALTHY}
+
+
+def _answered_lately(served_model: ServedModel, now: datetime) -> bool:
+    checked = served_model.health_checked_at
+    return served_model.health == Health.HEALTHY and checked is not None and checked > now - RECENT
+
+
+def _asked_endpoints(served_model: ServedModel) -> list[ServedEndpoint]:
+    own_endpoint(served_model=served_model)
+    rows = served_model.endpoints.exclude(state=ServedEndpoint.State.OFF)
+    endpoints = list(rows)
+    for one in endpoints:
+        # the model as the caller knows it, without a query each
+        one.served_model = served_model
+    return endpoints
+
+
+def _note_endpoint(endpoint: ServedEndpoint, report: Report, now: datetime) -> None:
+    before = endpoint.health, endpoint.health_detail
+    endpoint.health = Health.HEALTHY if report.reachable and report.serves else Health.UNHEALTHY
+    endpoint.health_detail = report.error[:500]
+    endpoint.health_checked_at = now
+    found = {name: value for name in _FOUND if (value := getattr(report, name))}
+    endpoint.capabilities = endpoint.capabilities | found
+    # Only these: somebody may be changing the rest in the admin.
+    endpoint.save(update_fields=["health", "health_detail", "health_checked_at", "capabilities"])
+    if before != (endpoint.health, endpoint.health_detail):
+        HealthChange.objects.create(endpoint=endpoint, health=endpoint.health, detail=endpoint.health_detail, at=now)
+        old = endpoint.health_changes.values_list("pk", flat=True)[CHANGES_KEPT:]
+        HealthChange.objects.filter(pk__in=list(old)).delete()
+
+
+def _note_model(served_model: ServedModel, told: Sequence[tuple[ServedEndpoint, Report]], now: datetime) -> ServedModel:
+    well = [report for _, report in told if report.reachable and report.serves]
+    ill = [
+        f"{endpoint}: {report.error}" if len(told) > 1 else report.error for endpoint, report in told if report.error
+    ]
+    served_model.health = Health.HEALTHY if well else Health.UNHEALTHY
+    served_model.health_detail = ("; ".join(ill) if told else "no endpoint of it is switched on")[:500]
+    served_model.health_checked_at = now
+    served_model.save(update_fields=["health", "health_detail", "health_checked_at"])
+    for report in well:
+        if "engine" in report.facts:
+            # An endpoint that names its exact state before it answers is known before its first answer.
+            revision_of(served_model, report.facts)
+    return served_model

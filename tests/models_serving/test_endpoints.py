@@ -1,0 +1,368 @@
+"""Several endpoints of a model: declared, found out about, shared out among all who ask, drained, and shown."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from models_serving.catalog.board import CatalogBoard
+from models_serving.catalog.models import FirstToken, HealthChange, OpenRequest, ServedEndpoint, ServedModel
+from models_serving.catalog.pace import BEGINS_WITH, LEAST, Pace, carried, class_of, paces_of
+from models_serving.catalog.queries import endpoint_of, honoured_by, taking_work
+from models_serving.catalog.services import (
+    DeclarationError,
+    check_health,
+    examine_endpoint,
+    forget_old_first_tokens,
+    move_endpoint,
+    own_endpoint,
+    register_models,
+    unanswering,
+)
+from models_serving.client import NoPlace, Place, ask, asking
+from models_serving.client.choosing import OPENS_AFTER
+from models_serving.contracts import Endpoint, Failed, Finished, Timings, Usage
+from tests.models_serving.asking import a_request
+from tests.models_serving.dialects import Ollama, Vllm
+from tests.models_serving.stub import StubServer
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+pytestmark = pytest.mark.django_db
+
+
+def declared(**changes: Any) -> ServedModel:
+    [made] = register_models(declarations=[{"name": "m", "backend": "scripted"} | changes])
+    return made
+
+
+def rows(model: ServedModel) -> list[ServedEndpoint]:
+    return list(model.endpoints.select_related("served_model"))
+
+
+def finished(first_token: float = 0.1) -> Finished:
+    return Finished("x", "stop", Usage(), Timings(first_token, 1.0), {}, {})
+
+
+def failed(kind: Any = "unreachable") -> Failed:
+    return Failed(kind, "x", "", Timings(None, 3.0), {})
+
+
+def taken(board: CatalogBoard, tried: frozenset[int] = frozenset()) -> Place:
+    place = board.take(tried, 30)
+    assert isinstance(place, Place)
+    return place
+
+
+# -- declaring ---------------------------------------------------------------------------------------------------------
+def test_further_endpoints_come_and_go_with_the_declaration_and_keep_what_is_known_of_them() -> None:
+    further = ["http://a:1/v1", {"url": "http://b:1/v1", "served_name": "org/m", "most_at_once": 3, "dialect": "vllm"}]
+    model = declared(endpoints=further)
+    assert [(one.url, one.asked_as, one.most_at_once, one.dialect) for one in rows(model)] == [
+        ("http://a:1/v1", "m", 64, ""), ("http://b:1/v1", "org/m", 3, "vllm"),
+    ]  # fmt: skip
+    ServedEndpoint.objects.update(failures=2)
+    declared(endpoints=further[1:])
+    assert [(one.url, one.failures) for one in rows(model)] == [("http://b:1/v1", 2)]
+    declared()
+    assert model.endpoints.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "error"),
+    [
+        ("http://a", "[0].endpoints must be a list"),
+        ([1], "[0].endpoints[0] must be an address, or a mapping with url"),
+        (
+            [{"url": "http://a", "colour": 1}],
+            "[0].endpoints[0].colour is unknown; known are url, backend, served_name, api_key_env, options, dialect, most_at_once",  # noqa: E501 - one message
+        ),
+        (
+            [{"url": "http://a", "dialect": "latin"}],
+            "[0].endpoints[0].dialect: there are plurivox, vllm, sglang, tgi, ollama, llamacpp, ray, openai",
+        ),
+        (
+            [{"url": "http://a", "most_at_once": 0}],
+            "[0].endpoints[0].most_at_once: Ensure this value is greater than or equal to 1.",
+        ),
+    ],
+)
+def test_a_wrong_endpoint_is_refused_with_its_place(endpoints: Any, error: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        declared(endpoints=endpoints)
+    assert (str(caught.value), ServedModel.objects.count()) == (error, 0)
+
+
+def test_what_an_endpoint_leaves_blank_is_as_the_model_says() -> None:
+    model = declared(backend="openai_compatible", url="http://a/v1", options={"include_usage": False})
+    own = own_endpoint(served_model=model)
+    assert own is not None
+    assert endpoint_of(own) == Endpoint("openai_compatible", "http://a/v1", "", {"include_usage": False})
+    own.options, own.capabilities = {}, {"dialect": "tgi", "honours": ["seed"]}
+    assert endpoint_of(own) == Endpoint("openai_compatible", "http://a/v1", "", {}, frozenset({"seed"}), "tgi")
+    model.supported_parameters = ["top_p"]
+    own.served_model = model
+    assert endpoint_of(own).supported == frozenset({"top_p"})
+
+
+# -- the board ---------------------------------------------------------------------------------------------------------
+def test_the_least_loaded_endpoint_is_asked_and_a_place_is_given_back() -> None:
+    model = declared(endpoints=[{"url": f"x:{n}", "most_at_once": 2} for n in range(2)])
+    board, another = CatalogBoard(model), CatalogBoard(model)
+    places = [taken(board), taken(another), taken(board), taken(another)]
+    assert [place.name for place in places] == ["x:0", "x:1", "x:0", "x:1"]
+    assert isinstance(board.take(frozenset(), 30), NoPlace)
+    another.give_back(places[1], finished())
+    assert taken(board).name == "x:1"
+    assert list(FirstToken.objects.values_list("load", "seconds")) == [(1, 0.1)]
+
+
+def test_a_place_whose_holder_died_counts_no_more_after_its_time() -> None:
+    now = NOW
+    model = declared()
+    own = own_endpoint(served_model=model)
+    ServedEndpoint.objects.update(most_at_once=1)
+    board = CatalogBoard(model, lambda: now)
+    taken(board)
+    assert isinstance(board.take(frozenset(), 30), NoPlace)
+    now += timedelta(seconds=41)
+    assert taken(board).key == (own.pk if own else None)
+    assert OpenRequest.objects.count() == 1
+
+
+def test_all_processes_see_the_same_breaker_and_switching_on_closes_it() -> None:
+    model = declared()
+    now = NOW
+    for _ in range(OPENS_AFTER):
+        board = CatalogBoard(model, lambda: now)
+        board.give_back(taken(board), failed())
+    refusal = CatalogBoard(model, lambda: now).take(frozenset(), 30)
+    assert isinstance(refusal, NoPlace)
+    assert (refusal.final, refusal.seconds) == (False, 2.0)
+    [row] = rows(model)
+    assert (row.failures, row.rests_until) == (OPENS_AFTER, NOW + timedelta(seconds=2))
+    move_endpoint(endpoint=row, state="on")
+    assert taken(CatalogBoard(model, lambda: now)).key == row.pk
+
+
+def test_an_endpoint_that_drains_gets_nothing_new_and_a_model_that_drains_takes_no_work() -> None:
+    model = declared(endpoints=[{"url": "x:0"}, {"url": "x:1"}])
+    board = CatalogBoard(model)
+    under_way = taken(board)
+    move_endpoint(endpoint=rows(model)[0], state="draining")
+    assert [taken(board).name for _ in range(3)] == ["x:1"] * 3
+    move_endpoint(endpoint=rows(model)[1], state="off")
+    refusal = board.take(frozenset(), 30)
+    assert isinstance(refusal, NoPlace)
+    assert (refusal.why, refusal.final) == ("no endpoint of the model is switched on", True)
+    assert list(taking_work()) == []
+    board.give_back(under_way, finished())
+    move_endpoint(endpoint=rows(model)[0], state="on")
+    assert list(taking_work()) == [model]
+
+
+def test_an_endpoint_that_is_ill_is_asked_only_where_no_other_is_well() -> None:
+    model = declared(endpoints=[{"url": "x:0"}, {"url": "x:1"}])
+    model.endpoints.filter(url="x:0").update(health="unhealthy")
+    board = CatalogBoard(model)
+    assert [taken(board).name for _ in range(2)] == ["x:1", "x:1"]
+    model.endpoints.update(health="unhealthy")
+    assert taken(board).name == "x:0"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_that_ask_at_once_never_pass_what_an_endpoint_takes() -> None:
+    model = declared(endpoints=[{"url": "x:0", "most_at_once": 2}, {"url": "x:1", "most_at_once": 3}])
+    together, places, refusals = threading.Barrier(10), [], []
+
+    def person() -> None:
+        together.wait()
+        found = CatalogBoard(model).take(frozenset(), 30)
+        (places if isinstance(found, Place) else refusals).append(found)
+        connection.close()
+
+    threads = [threading.Thread(target=person) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(place.name for place in places) == ["x:0", "x:0", "x:1", "x:1", "x:1"]
+    assert (len(refusals), OpenRequest.objects.count()) == (5, 5)
+
+
+def test_what_one_endpoint_cannot_do_another_one_does_and_no_place_stays_taken(
+    stub: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "PAUSES", ())
+    Vllm().at(stub)
+    model = declared(
+        backend="openai_compatible", url="http://127.0.0.1:1/v1", endpoints=[{"url": stub.url, "dialect": "vllm"}]
+    )
+    own_endpoint(served_model=model)
+    *_, end = ask(CatalogBoard(model), a_request(max_tokens=3))
+    assert isinstance(end, Finished)
+    assert end.endpoint == stub.url
+    assert OpenRequest.objects.count() == 0
+
+
+# -- pace --------------------------------------------------------------------------------------------------------------
+def test_loads_fall_into_classes_of_powers_of_two() -> None:
+    assert [class_of(load) for load in (1, 2, 3, 4, 5, 8, 9)] == [1, 2, 4, 4, 8, 8, 16]
+
+
+@pytest.mark.parametrize(
+    ("paces", "reach"),
+    [
+        ([], BEGINS_WITH),
+        ([Pace(4, LEAST, 0.5)], 8),
+        ([Pace(4, LEAST, 0.5), Pace(8, LEAST, 0.9)], 16),
+        ([Pace(4, LEAST, 0.5), Pace(8, LEAST, 1.1)], 4),
+        ([Pace(1, LEAST, 1.1)], 1),
+        ([Pace(4, LEAST, 0.5), Pace(8, LEAST - 1, 9.0)], 8),
+        ([Pace(32, LEAST, 0.5)], 40),
+    ],
+)
+def test_an_endpoint_carries_the_highest_class_that_holds_the_target_and_tries_one_more(
+    paces: list[Pace], reach: int
+) -> None:
+    assert carried(paces, target=1.0, most=40) == reach
+
+
+def test_times_of_the_day_before_say_nothing_about_today() -> None:
+    own = own_endpoint(served_model=declared())
+    assert own is not None
+    for age, seconds in ((0, 1.0), (1, 2.0), (25, 9.0)):
+        FirstToken.objects.create(endpoint=own, load=3, seconds=seconds, at=NOW - timedelta(hours=age))
+    assert paces_of(own, NOW) == [Pace(4, 2, 2.0)]
+    assert (forget_old_first_tokens(now=NOW), FirstToken.objects.count()) == (1, 2)
+
+
+def test_who_gave_up_waiting_for_a_first_token_counts_as_having_waited_so_long() -> None:
+    board = CatalogBoard(declared())
+    board.give_back(taken(board), failed("timeout"))
+    board.give_back(taken(board), failed("busy"))
+    assert list(FirstToken.objects.values_list("seconds", flat=True)) == [3.0]
+
+
+# -- health ------------------------------------------------------------------------------------------------------------
+def test_a_model_is_as_well_as_its_best_endpoint_and_changes_are_written_down_once(stub: StubServer) -> None:
+    Vllm().at(stub)
+    model = declared(backend="openai_compatible", url="http://127.0.0.1:1/v1", endpoints=[stub.url])
+    for minute in range(3):
+        check_health(served_model=model, now=NOW + timedelta(minutes=minute))
+    own, further = sorted(rows(model), key=lambda one: one.url)
+    assert (model.health, own.health, further.health) == ("healthy", "unhealthy", "healthy")
+    assert model.health_detail.startswith("http://127.0.0.1:1/v1: no connection")
+    assert further.capabilities == {"dialect": "vllm", "context": 4096}
+    assert sorted(HealthChange.objects.values_list("health", "at")) == [("healthy", NOW), ("unhealthy", NOW)]
+    stub.shut()
+    check_health(served_model=model, now=NOW + timedelta(minutes=5))
+    assert (model.health, HealthChange.objects.filter(endpoint=further).count()) == ("unhealthy", 2)
+
+
+def test_a_model_that_answered_a_moment_ago_is_believed_and_others_are_asked(stub: StubServer) -> None:
+    Vllm().at(stub)
+    register_models(
+        declarations=[
+            {"name": "well", "url": stub.url, "served_name": "m"},
+            {"name": "ill", "url": "http://127.0.0.1:1/v1"},
+            {"name": "off", "url": "http://127.0.0.1:1/v1", "enabled": False},
+        ]
+    )
+    silent = unanswering(names=["well", "ill", "off"], now=NOW)
+    assert list(silent) == ["ill"]
+    asked = len(stub.exchanges)
+    assert list(unanswering(names=["well"], now=NOW + timedelta(seconds=59))) == []
+    assert len(stub.exchanges) == asked
+
+
+def test_a_model_honours_what_all_its_endpoints_honour(stub: StubServer) -> None:
+    Ollama().at(stub)
+    model = declared(backend="openai_compatible", url=stub.url)
+    assert "top_k" in honoured_by(model)
+    check_health(served_model=model, now=NOW)
+    assert "top_k" not in honoured_by(model)
+
+
+def test_a_trial_is_kept_and_holds_from_then_on(stub: StubServer) -> None:
+    class Deaf(Vllm):
+        ignores = frozenset({"stop"})
+
+    Deaf().at(stub)
+    model = declared(backend="openai_compatible", url=stub.url)
+    own = own_endpoint(served_model=model)
+    assert own is not None
+    examine_endpoint(endpoint=own, now=NOW)
+    own.refresh_from_db()
+    assert (own.examined_at, own.capabilities["ignored"], own.capabilities["version"]) == (NOW, ["stop"], "0.11.0")
+    *_, end = ask(CatalogBoard(model), a_request(stop=("x",)))
+    assert isinstance(end, Failed)
+    assert (end.kind, end.error) == ("refused", "the endpoint does not honour stop")
+    check_health(served_model=model, now=NOW)
+    assert "stop" not in honoured_by(model)
+
+
+# -- the page and the command ------------------------------------------------------------------------------------------
+@pytest.fixture
+def staff() -> Client:
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser("root", "root@example.org", "pw"))
+    return client
+
+
+def done(staff: Client, model: ServedModel, do: str) -> list[str]:
+    address = reverse("admin:catalog_servedmodel_standing", args=[model.pk])
+    page = staff.post(address, {"do": do}, follow=True)
+    return [str(message) for message in page.context["messages"]]
+
+
+def test_the_page_of_a_model_greets_tries_and_switches_each_endpoint(staff: Client, stub: StubServer) -> None:
+    Vllm().at(stub)
+    model = declared(backend="openai_compatible", url=stub.url)
+    own = own_endpoint(served_model=model)
+    assert own is not None
+    assert done(staff, model, "check") == ["m: healthy"]
+    assert done(staff, model, f"hello:{own.pk}")[0].startswith(f"{stub.url} says: ")
+    assert done(staff, model, f"examine:{own.pk}")[0].startswith(f"{stub.url} honours frequency_penalty, max_tokens")
+    assert done(staff, model, f"drain:{own.pk}") == [f"{stub.url}: draining."]
+    own.refresh_from_db()
+    assert own.state == "draining"
+    assert done(staff, model, f"on:{own.pk}") == [f"{stub.url}: on."]
+    assert done(staff, model, "hello:999") == ["There is no such endpoint any more."]
+    FirstToken.objects.create(endpoint=own, load=3, seconds=0.25, at=timezone.now())
+    page = staff.get(reverse("admin:catalog_servedmodel_standing", args=[model.pk])).content.decode()
+    assert "vllm 0.11.0" in page
+    assert "0.25 s" in page
+    assert "0 of 64" in page
+
+
+def test_a_model_made_in_the_admin_gets_its_endpoints_there(staff: Client) -> None:
+    form = {
+        "name": "x", "backend": "scripted", "options": "{}", "card": "{}", "supported_parameters": "null",
+        "price_input": "0.5", "price_currency": "EUR",
+        "endpoints-TOTAL_FORMS": "1", "endpoints-INITIAL_FORMS": "0",
+        "endpoints-0-url": "http://gpu:8000/v1", "endpoints-0-backend": "openai_compatible",
+        "endpoints-0-most_at_once": "8",
+    }  # fmt: skip
+    wrong = staff.post(reverse("admin:catalog_servedmodel_add"), form | {"endpoints-0-dialect": "latin"})
+    assert wrong.status_code == 200
+    staff.post(reverse("admin:catalog_servedmodel_add"), form)
+    made = ServedModel.objects.get(name="x")
+    assert sorted(made.endpoints.values_list("url", "most_at_once")) == [("", 64), ("http://gpu:8000/v1", 8)]
+    assert "0.5 / ? EUR" in staff.get(reverse("admin:catalog_servedmodel_changelist")).content.decode()
+
+
+def test_the_command_tries_what_a_model_can(stub: StubServer, capsys: pytest.CaptureFixture[str]) -> None:
+    Ollama().at(stub)
+    declared(backend="openai_compatible", url=stub.url)
+    call_command("models", "examine", "m")
+    assert capsys.readouterr().out == (
+        f"{stub.url}\tollama 0.12.3\thonours frequency_penalty, max_tokens, presence_penalty, seed, stop, temperature, "
+        "top_p\n"
+    )
