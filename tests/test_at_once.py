@@ -169,6 +169,28 @@ def test_two_different_messages_at_once_are_one_turn_and_one_refusal(sites: list
     assert (sorted(one.status_code for one in sent), Turn.objects.count()) == ([200, 409], 1)
 
 
+def test_of_many_who_want_to_talk_at_once_no_more_are_let_in_than_the_models_carry(sites: list[str]) -> None:
+    talks.served()
+    for model in ServedModel.objects.all():
+        model.endpoints.create(most_at_once=2)
+    # two answers at a time of each of five models, three answers a talk: three talks
+    study = studies.study(talks.document(step={"admission": {"first_token": 2}}))
+    people = [participation(study) for _ in range(10)]
+    for _ in range(2):
+        at_once(sites, people, [f"/p/{one.pk}/talk/chats/start/" for one in people], [{"type": "free"}] * len(people))
+        states = Counter(Admission.objects.values_list("state", flat=True))
+        assert (states, Conversation.objects.count()) == ({"admitted": 3, "waiting": 7}, 3)
+    asked = list(Admission.objects.order_by("asked_at", "pk").values_list("state", flat=True))
+    assert asked == ["admitted"] * 3 + ["waiting"] * 7
+    gone = Conversation.objects.all()[:2]
+    for talk in gone:
+        abandon_conversation(conversation_id=talk.pk, participation=talk.participation, now=timezone.now())
+    waiting = [one for one in people if one.admissions.filter(state="waiting").exists()]
+    looked = looked_at_once(sites, waiting, [f"/p/{one.pk}/talk/chats/wait/" for one in waiting])
+    assert {one.status_code for one in looked} == {200}
+    assert Counter(Admission.objects.values_list("state", flat=True)) == {"admitted": 3, "waiting": 5, "over": 2}
+
+
 # -- coming in ---------------------------------------------------------------------------------------------------------
 def test_starts_with_one_panel_id_at_two_processes_are_one_participation(sites: list[str]) -> None:
     studies.study()

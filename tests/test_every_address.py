@@ -90,6 +90,7 @@ ADDRESSES: dict[str, Statuses] = {
     f"{P}withdraw/": SHOWN,
     T: SHOWN,
     **{f"{T}{name}/": LED for name in ("start", "message", "finish", "leave")},
+    f"{T}wait/": SHOWN,
     **{f"{TURN}{name}/": LED for name in ("judge", "stop", "retry")},
     f"{TURN}events/": SHOWN_ONLY,
     f"{T}after/<uuid:block>/": LED,

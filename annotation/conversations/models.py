@@ -51,6 +51,51 @@ class Conversation(models.Model):
         return f"conversation {self.number} of {self.participation}"
 
 
+class Admission(models.Model):
+    """Leave to have a talk of a step that opens no more talks than the models can carry. Whoever waits keeps their
+    place by `asked_at`, however often they come and go; whoever is admitted holds their room until `until`, which every
+    sign of life moves on."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        ADMITTED = "admitted"
+        OVER = "over"
+
+    participation = models.ForeignKey(
+        "participation.Participation", on_delete=models.CASCADE, related_name="admissions"
+    )
+    version = models.ForeignKey("studies.StudyVersion", on_delete=models.PROTECT, related_name="+")
+    step = models.CharField(max_length=80)
+    type = models.CharField(max_length=80, blank=True, help_text="The type of talk that was chosen.")
+    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    conversation = models.OneToOneField(
+        Conversation, on_delete=models.CASCADE, null=True, blank=True, related_name="admission"
+    )
+    asked_at = models.DateTimeField()
+    seen_at = models.DateTimeField(help_text="Their last sign of life.")
+    admitted_at = models.DateTimeField(null=True, blank=True, help_text="When they were let in last.")
+    until = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["asked_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["participation"],
+                condition=models.Q(state__in=["waiting", "admitted"]),
+                name="one_admission_per_person",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["asked_at"], condition=models.Q(state__in=["waiting", "admitted"]), name="admissions_in_order"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.participation}: {self.state}"
+
+
 class Turn(models.Model):
     """A user message and the candidates that answer it. `item` is judged like any other item."""
 

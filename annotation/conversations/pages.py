@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from annotation.conversations.access import Here
+from annotation.conversations.line import InLine
 from annotation.conversations.models import Conversation, Turn
 from annotation.conversations.queries import (
     candidate_texts,
@@ -94,6 +95,12 @@ def types_page(place: Here, posted: str = "", error: str = "") -> dict[str, Any]
         "errors": [("type", "", error)] if error else [],
         "type_error": error,
     }
+
+
+def waiting_page(place: Here, line: InLine) -> dict[str, Any]:
+    """Waiting for room: where the person stands, and the type that they have chosen."""
+    chosen = place.participation.admissions.exclude(state="over").first()
+    return talk_head(place, None) | {"line": line, "chosen": chosen.type if chosen else ""}
 
 
 def talk_page(

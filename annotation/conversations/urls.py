@@ -8,6 +8,7 @@ app_name = "conversations"
 urlpatterns = [
     path("p/<uuid:pid>/talk/<slug:step>/", talk.talk, name="talk"),
     path("p/<uuid:pid>/talk/<slug:step>/start/", talk.start, name="start"),
+    path("p/<uuid:pid>/talk/<slug:step>/wait/", talk.wait, name="wait"),
     path("p/<uuid:pid>/talk/<slug:step>/message/", talk.message, name="message"),
     path("p/<uuid:pid>/talk/<slug:step>/finish/", talk.finish, name="finish"),
     path("p/<uuid:pid>/talk/<slug:step>/leave/", talk.leave, name="leave"),

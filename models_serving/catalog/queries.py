@@ -1,11 +1,14 @@
 """Reads of the catalogue."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from models_serving.catalog.models import ServedEndpoint, ServedModel
+from models_serving.catalog.pace import BEGINS_WITH, carried, paces_of
 from models_serving.client import honoured
+from models_serving.client.choosing import OPENS_AFTER
 from models_serving.contracts import Endpoint
 
 
@@ -64,3 +67,19 @@ def honoured_by(served_model: ServedModel) -> frozenset[str]:
         endpoints.append(endpoint_of(row))
     sets = [honoured(one) for one in endpoints or [endpoint_for(served_model)]]
     return frozenset.intersection(*sets)
+
+
+def carried_by(served_model_id: int, first_token: float, now: datetime) -> int:
+    """How many requests at the same time the model's endpoints carry while their first tokens come within that many
+    seconds. Endpoints that drain, are off, ill or at rest carry nothing."""
+    rows = ServedEndpoint.objects.filter(served_model=served_model_id, state=ServedEndpoint.State.ON)
+    able = rows.exclude(health=ServedModel.Health.UNHEALTHY)
+    at_rest = Q(failures__gte=OPENS_AFTER, rests_until__gt=now)
+    reach = sum(carried(paces_of(row, now), first_token, row.most_at_once) for row in able.exclude(at_rest))
+    # one that was never asked has no row yet
+    return reach or (0 if rows.model.objects.filter(served_model=served_model_id).exists() else BEGINS_WITH)
+
+
+def lock_models() -> None:
+    """Whoever decides about what models can carry queues here until their transaction ends; called inside one."""
+    list(ServedModel.objects.select_for_update(no_key=True).order_by("pk").values_list("pk"))

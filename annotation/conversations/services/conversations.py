@@ -23,6 +23,7 @@ from annotation.conversations.queries import (
     type_counts,
 )
 from annotation.conversations.rules import is_under_way, may_finish
+from annotation.conversations.services.admission import give_room_back, hold_room, take_room
 from annotation.conversations.services.openings import opening_for
 from annotation.items.models import Item
 from annotation.items.services.candidates import add_live_item
@@ -40,7 +41,8 @@ class TypeRefusedError(DomainError):
 
 def start_conversation(*, participation: Participation, step: str, kind: str, now: datetime) -> Conversation:
     """Begin a talk of that type. A second time while nothing was said yet it is the same talk, with the type that was
-    chosen last; once something was said it is `ConflictError`."""
+    chosen last; once something was said it is `ConflictError`. Where the step admits so many at once,
+    `AdmissionNeededError` for whoever has no room."""
     rules = step_of(participation.version, step)
     with transaction.atomic():
         Participation.objects.select_for_update(of=("self",)).get(pk=participation.pk)
@@ -49,7 +51,8 @@ def start_conversation(*, participation: Participation, step: str, kind: str, no
             raise ConflictError("A conversation is open already. Finish it first.")
         if finished_count(participation, step) >= rules.count:
             raise ConflictError("All conversations are finished.")
-        _check_type(participation, rules, kind)
+        check_type(participation=participation, step=rules, kind=kind)
+        room = hold_room(participation=participation, step=rules, now=now)
         if current is not None:
             current.type, current.started_at = kind, now
             current.save(update_fields=["type", "started_at"])
@@ -57,7 +60,7 @@ def start_conversation(*, participation: Participation, step: str, kind: str, no
         talks = Conversation.objects.filter(participation=participation, step=step)
         last = talks.aggregate(last=Max("number"))["last"]
         number = 0 if last is None else last + 1
-        return Conversation.objects.create(
+        conversation = Conversation.objects.create(
             participation=participation,
             version=participation.version,
             step=step,
@@ -66,6 +69,8 @@ def start_conversation(*, participation: Participation, step: str, kind: str, no
             opening=opening_for(participation=participation, step=rules, number=number),
             started_at=now,
         )
+        take_room(admission=room, conversation=conversation, now=now)
+        return conversation
 
 
 def finish_conversation(*, conversation_id: uuid.UUID, participation: Participation, now: datetime) -> Conversation:
@@ -81,6 +86,7 @@ def finish_conversation(*, conversation_id: uuid.UUID, participation: Participat
         _open_blocks(conversation, step, now)
         conversation.state = Conversation.State.AFTER
         conversation.save(update_fields=["state"])
+        give_room_back(participation=participation, now=now)
         close_if_answered(conversation=conversation, step=step, now=now)
         return conversation
 
@@ -104,6 +110,7 @@ def abandon_conversation(*, conversation_id: uuid.UUID, participation: Participa
             return
         conversation.state, conversation.finished_at = Conversation.State.ABANDONED, now
         conversation.save(update_fields=["state", "finished_at"])
+        give_room_back(participation=participation, now=now)
         last = last_turn(conversation)
         if last is not None and is_under_way(last):
             void_turn(turn=last, reason="abandoned", now=now)
@@ -130,10 +137,11 @@ def lock_conversation(conversation_id: uuid.UUID, participation: Participation) 
     return conversation
 
 
-def _check_type(participation: Participation, rules: ConversationsStep, kind: str) -> None:
-    if not rules.types and not kind:
+def check_type(*, participation: Participation, step: ConversationsStep, kind: str) -> None:
+    """Raises `TypeRefusedError` where no talk of that type can be begun."""
+    if not step.types and not kind:
         return
-    count = next((count for count in type_counts(participation, rules) if count.name == kind), None)
+    count = next((count for count in type_counts(participation, step) if count.name == kind), None)
     if count is None:
         raise TypeRefusedError("Choose what type of conversation you want to have.", field="type")
     if not count.allowed:

@@ -15,6 +15,7 @@ from annotation.common.seeds import derive_seed
 from annotation.conversations.models import Conversation, Turn
 from annotation.conversations.queries import chosen_path, last_turn, messages_of, opening_text, rules_for, step_of
 from annotation.conversations.rules import is_under_way, may_write, next_number
+from annotation.conversations.services.admission import hold_room
 from annotation.conversations.services.conversations import close_if_answered, lock_conversation, void_turn
 from annotation.items.services.candidates import add_candidates, add_live_item
 from annotation.judgements.models import Judgement
@@ -39,7 +40,8 @@ def start_turn(*, conversation_id: uuid.UUID, participation: Participation, spok
 
     In one transaction: the turn, its item with the whole history, a queued candidate a place with its draw, a place
     for the judgement leased to this person, and the order of the slots; on commit one job a candidate. The same key
-    gives the same turn again; with another text it is `ConflictError`, as is a message while answers are under way."""
+    gives the same turn again; with another text it is `ConflictError`, as is a message while answers are under way.
+    `AdmissionNeededError` where the talk's room was given to somebody else meanwhile."""
     with transaction.atomic():
         conversation = lock_conversation(conversation_id, participation)
         spoken = _as_shared(conversation, spoken)
@@ -52,6 +54,7 @@ def start_turn(*, conversation_id: uuid.UUID, participation: Participation, spok
             raise ConflictError("The answers to your last message come first.")
         if not may_write(conversation, step, last):
             raise ConflictError("This conversation takes no more messages.")
+        hold_room(participation=participation, step=step, now=now)
         return _open_turn(conversation, step, last, spoken, now)
 
 

@@ -17,12 +17,15 @@ from annotation.common.timers import read_timers
 from annotation.common.views import error_page
 from annotation.conversations.access import Here, here, may_see, remember
 from annotation.conversations.forms import MessageForm, read_shown
+from annotation.conversations.line import InLine, line_of
 from annotation.conversations.models import Conversation
-from annotation.conversations.pages import after_page, talk_page, types_page
+from annotation.conversations.pages import after_page, talk_page, types_page, waiting_page
 from annotation.conversations.queries import open_conversation, turn_of
+from annotation.conversations.services.admission import AdmissionNeededError, ask_admission, note_presence
 from annotation.conversations.services.conversations import (
     TypeRefusedError,
     abandon_conversation,
+    check_type,
     finish_conversation,
     start_conversation,
 )
@@ -67,7 +70,10 @@ def takes_forms(view: View) -> View:
 @in_talks
 def talk(request: HttpRequest, place: Here) -> HttpResponse:
     """Where the person is in the step: choosing a type, talking, or answering what comes after a talk."""
+    line = _line(place)
     conversation = open_conversation(place.participation, place.step.name)
+    if conversation is None and line is not None:
+        return shown(request, "waiting", place, waiting_page(place, line))
     if conversation is None:
         return shown(request, "types", place, types_page(place))
     if not may_see(request, place, conversation):
@@ -82,11 +88,14 @@ def talk(request: HttpRequest, place: Here) -> HttpResponse:
 @takes_forms
 def start(request: HttpRequest, place: Here) -> HttpResponse:
     """Begin a talk of the chosen type."""
-    kind = str(request.POST.get("type", ""))
+    kind, now = str(request.POST.get("type", "")), timezone.now()
     try:
-        conversation = start_conversation(
-            participation=place.participation, step=place.step.name, kind=kind, now=timezone.now()
-        )
+        if place.step.admission is not None:
+            check_type(participation=place.participation, step=place.step, kind=kind)
+            ask_admission(participation=place.participation, step=place.step, kind=kind, now=now)
+        conversation = start_conversation(participation=place.participation, step=place.step.name, kind=kind, now=now)
+    except AdmissionNeededError:
+        return to_talk(place)
     except TypeRefusedError as error:
         return shown(request, "types", place, types_page(place, kind, error.text), status=422)
     remember(request, conversation)
@@ -102,12 +111,18 @@ def message(request: HttpRequest, place: Here) -> HttpResponse:
         sent = {name: [str(value) for value in values] for name, values in request.POST.lists()}
         context = talk_page(place, conversation, sent=sent, error=form.error)
         return shown(request, "talk", place, context, status=422)
-    start_turn(
-        conversation_id=conversation.pk,
-        participation=place.participation,
-        spoken=Spoken(form.text, key_of(request), timings_of(form.timers)),
-        now=timezone.now(),
-    )
+    now = timezone.now()
+    if place.step.admission is not None:
+        ask_admission(participation=place.participation, step=place.step, kind=conversation.type, now=now)
+    try:
+        start_turn(
+            conversation_id=conversation.pk,
+            participation=place.participation,
+            spoken=Spoken(form.text, key_of(request), timings_of(form.timers)),
+            now=now,
+        )
+    except AdmissionNeededError:
+        return _wait_with(request, place, conversation)
     return answered(request, place)
 
 
@@ -166,11 +181,33 @@ def leave(request: HttpRequest, place: Here) -> HttpResponse:
     return to_talk(place)
 
 
+@in_talks
+def wait(request: HttpRequest, place: Here) -> HttpResponse:
+    """Where somebody stands in the line; the page that waits asks this every few seconds."""
+    return shown(request, "wait-status", place, {"line": _line(place), "step": place.step})
+
+
 # ---- parts of the above ----------------------------------------------------------------------------------------------
 def shown(request: HttpRequest, page: str, place: Here, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """A page of the step in its frame."""
     template = f"conversations/{page}.html"
     return render(request, template, frame(place.participation) | context, status=status)
+
+
+def _line(place: Here) -> InLine | None:
+    """Where the person stands, having come here; `None` where there is no line, or they stand in none."""
+    if place.step.admission is None:
+        return None
+    now = timezone.now()
+    note_presence(participation=place.participation, now=now)
+    return line_of(place.participation, now)
+
+
+def _wait_with(request: HttpRequest, place: Here, conversation: Conversation) -> HttpResponse:
+    """The talk with the message as it was typed: its room was given to somebody else, and it is sent a little later."""
+    sent = {name: [str(value) for value in values] for name, values in request.POST.lists()}
+    context = talk_page(place, conversation, sent=sent) | {"line": line_of(place.participation, timezone.now())}
+    return shown(request, "talk", place, context, status=422)
 
 
 def to_talk(place: Here) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 import random
 import re
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,8 +38,10 @@ MOST_PAGES = 1_000
 # what a form is for, the first thing that a person would do first
 PURPOSES = (
     *("start", "consent", "page", "slide", "training", "again", "type", "retry", "message", "begin", "before", "judge"),
-    *("after", "continue", "finish"),
+    *("after", "continue", "finish", "wait"),
 )
+# between two looks at the line, as the page's script does
+LOOKS_EVERY = 2.0
 MOST_GUESSES = 300
 # how often somebody without any care skips an item, or stops as soon as they may
 SKIPS, STOPS = 0.15, 0.1
@@ -115,6 +118,8 @@ class Bot:
         if form is None:
             raise RehearsalError(f"nothing to do at {page.url}: {', '.join(page.forms) or 'no form'}")
         self.journey.counts[form.purpose] += 1
+        if form.purpose == "wait":
+            time.sleep(LOOKS_EVERY)
         if form.is_get:
             return self._get(form.action, {name: values[0] for name, values in form.values.items()})
         return self._post(form, self._filled(form))

@@ -39,7 +39,7 @@ def problems_in(document: StudyDocument) -> list[Problem]:
     """Every mistake that needs more than one part of the document."""
     checks = (
         *(_names, _references, _question_names, _conditions, _screening, _protocols, _outside_protocols),
-        *(_blocks, _conversations, item_sets, comparisons, pools, training, _quotas, _panel, _texts),
+        *(_blocks, _conversations, _admission, item_sets, comparisons, pools, training, _quotas, _panel, _texts),
     )
     return [problem for check in checks for problem in check(document)]
 
@@ -242,6 +242,15 @@ def _conversations(document: StudyDocument) -> Iterator[Problem]:
                 yield f"{path}.candidates.k", text
         if document.models is None:
             yield "models", "is missing; conversations need models to talk to"
+
+
+def _admission(document: StudyDocument) -> Iterator[Problem]:
+    deadline = document.models.deadline if document.models else None
+    for number, step in enumerate(document.steps):
+        asked = step.admission.first_token if isinstance(step, ConversationsStep) and step.admission else 0
+        if deadline is not None and asked > deadline:
+            text = f"{asked:g} is not allowed; it must not be above models.deadline, {deadline:g} seconds"
+            yield f"steps.{number}.admission.first_token", text
 
 
 def _quotas(document: StudyDocument) -> Iterator[Problem]:

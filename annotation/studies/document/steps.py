@@ -104,6 +104,17 @@ class SharedOpenings(Strict):
     share: float = Field(default=1.0, gt=0, le=1)
 
 
+class Admission(Strict):
+    """How many talks are open at once: as many as the models' endpoints can carry while 95 of 100 answers begin within
+    `first_token` seconds. Who comes when that many are open waits, first come first served. `per_turn` open talks share
+    the room of one live turn, because people read and write most of the time; 1 means that every open talk can have a
+    turn at any moment. A talk without a sign of life for `idle` minutes gives its room to somebody who waits."""
+
+    first_token: float = Field(gt=0, le=120)
+    per_turn: float = Field(default=1, ge=1, le=20)
+    idle: float = Field(default=15, ge=1, le=240)
+
+
 class ConversationsStep(Step):
     """Live talks with hidden models."""
 
@@ -119,6 +130,7 @@ class ConversationsStep(Step):
     max_message_chars: int = Field(default=5_000, ge=1)
     allow_paste: bool = True
     shared_openings: SharedOpenings | None = None
+    admission: Admission | None = Field(default=None, description="None: talks are begun however busy the models are.")
     opening: TurnRules
     turns: LaterTurns
     after: tuple[AfterBlock, ...] = ()

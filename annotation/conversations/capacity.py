@@ -1,0 +1,64 @@
+"""How many live turns the models can carry. Each open talk counts for each model of its pool with the answers that a
+turn asks of it on average; the endpoints of a model carry so many answers at the same time as begin within the study's
+time (`models_serving.catalog.pace`). A talk fits where no model of its pool would have more than that."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.core.cache import cache
+
+from annotation.items.queries import servable
+from annotation.studies.document.models import ModelRules
+from annotation.studies.document.steps import ConversationsStep, TurnRules
+from annotation.studies.models import StudyVersion
+from annotation.studies.queries import document_of
+from models_serving.catalog.queries import carried_by
+
+# what endpoints carry changes slowly, and is asked for by everybody who waits
+REMEMBERED_S = 5
+Load = Mapping[int, float]
+ALMOST = 1e-9
+
+
+def load_of(version: StudyVersion, step: ConversationsStep) -> dict[int, float]:
+    """Answers at the same time that one open talk asks of each served model (by its key), on average over the draws.
+    A study whose pool is empty asks nothing of anybody."""
+    document = document_of(version)
+    if document.models is None or step.admission is None:
+        return {}
+    answers = max(_answers(step.opening), _answers(step.turns))
+    return {pk: share * answers / step.admission.per_turn for pk, share in _shares(document.models).items()}
+
+
+def _answers(rules: TurnRules) -> int:
+    """How many calls a turn makes: one where one call writes all."""
+    return 1 if rules.candidates.recipe == "diverse_set" else rules.candidates.k
+
+
+def _shares(rules: ModelRules) -> dict[int, float]:
+    """How often each served model is drawn; one that stands for several entries is drawn as often as all of them."""
+    usable, _ = servable(rules)
+    shares: dict[int, float] = {}
+    for model in usable.values():
+        shares[model.pk] = shares.get(model.pk, 0.0) + 1 / len(usable)
+    return shares
+
+
+def capacity_of(served_model_id: int, first_token: float, now: datetime) -> int:
+    """Answers at the same time that the model carries with that target."""
+    key = f"carried-{served_model_id}-{first_token}"
+    found: int | None = cache.get(key)
+    if found is None:
+        found = carried_by(served_model_id, first_token, now)
+        cache.set(key, found, REMEMBERED_S)
+    return found
+
+
+def fits(load: Load, used: Load, capacity: Load) -> bool:
+    """Whether a talk with that load fits beside what is used. Where nothing is used, one talk always fits, as long as
+    every model answers at all: else a slow model would keep everybody waiting for ever."""
+    if any(capacity[pk] <= 0 for pk in load):
+        return False
+    if all(used.get(pk, 0.0) <= 0 for pk in load):
+        return True
+    return all(used.get(pk, 0.0) + share <= capacity[pk] + ALMOST for pk, share in load.items())
