@@ -179,11 +179,12 @@ def test_the_web_image_installs_no_torch_and_the_serving_image_no_django() -> No
 
 def test_compose_starts_each_part_and_builds_from_files_that_exist() -> None:
     services = compose()["services"]
-    assert sorted(services) == ["beat", "generation", "migrate", "models", "postgres", "redis", "web", "worker"]
+    assert sorted(services) == ["beat", "demo", "generation", "migrate", "models", "postgres", "redis", "web", "worker"]
     files = {service["build"]["dockerfile"] for service in services.values() if "build" in service}
     assert files == {"docker/web.Dockerfile", "docker/serving.Dockerfile"}
     assert sorted(name for name, service in services.items() if "healthcheck" not in service) == [
         "beat",
+        "demo",
         "generation",
         "migrate",
         "worker",

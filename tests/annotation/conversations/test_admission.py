@@ -278,11 +278,12 @@ def test_a_message_whose_room_was_given_away_stays_as_it_was_typed_and_goes_out_
     Admission.objects.filter(participation=one).update(until=gone, seen_at=gone)
     asks(two, timezone.now())
     other = begins(two, timezone.now())
-    form = {"key": "k1", "message": "Something dear to me", "turn": ""}
+    key = "0123456789abcdef0123456789abcdef"
+    form = {"key": key, "message": "Something dear to me", "turn": ""}
     kept = browser.post(path(one, "message/"), form)
     assert (kept.status_code, Turn.objects.count()) == (422, 0)
     page = kept.content.decode()
-    assert ("Something dear to me</textarea>" in page, 'value="k1"' in page, "You are next." in page) == (True,) * 3
+    assert ("Something dear to me</textarea>" in page, f'value="{key}"' in page, "You are next." in page) == (True,) * 3
     abandon_conversation(conversation_id=other.pk, participation=two, now=timezone.now())
     browser.post(path(one, "message/"), form)
     assert Turn.objects.get().user_text == "Something dear to me"

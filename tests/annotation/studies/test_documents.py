@@ -13,8 +13,8 @@ from annotation.studies.loading import PRESETS, checked, preset_names, read_tree
 from tests.annotation.studies.documents import document
 
 STEP_KEYS = (
-    "after, allow_paste, continue_text, count, enforce_types, intro, kind, max_message_chars, minutes, name, opening, "
-    "opening_text, placeholder, pools, shared_openings, title, turns, types, types_note"
+    "admission, after, allow_paste, continue_text, count, enforce_types, intro, kind, max_message_chars, minutes, "
+    "name, opening, opening_text, placeholder, pools, shared_openings, title, turns, types, types_note"
 )
 KINDS = (
     "aspect_grid, best_of, best_worst, confidence, constant_sum, drop_down, edit, extract, graded_preference, "
