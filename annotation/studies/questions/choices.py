@@ -142,7 +142,7 @@ class ChoiceQuestion(Question):
         return {f"{name}:other_text": stored["details"].get("other_text")} if self.other else {}
 
     def bot_other(self, prefix: str, keys: list[str], rng: random.Random) -> dict[str, list[str]]:
-        if OTHER not in keys:
+        if not self.other or OTHER not in keys:
             return {}
         return {f"{prefix}-other-text": [rng.choice(["Something else", "A bit of everything", "My own way"])]}
 

@@ -187,3 +187,10 @@ def test_no_posted_text_breaks_a_question(spec: dict[str, Any], subject: Subject
     except AnswerError as error:
         outcome = f"refused: {error.text}"
     assert outcome in {"", "unanswered"} or len(outcome) > len("refused: ")
+
+
+def test_bot_writes_no_text_beside_a_choice_that_only_has_the_key_other() -> None:
+    asked = READ.validate_python({"kind": "single_choice", "text": "?", "choices": {"one": "One", "other": "Another"}})
+    posted = [asked.bot_fields("q", None, random.Random(seed), Temperament()) for seed in range(8)]
+    assert {"q"} == {name for fields in posted for name in fields}
+    assert {"one", "other"} == {fields["q"][0] for fields in posted}
