@@ -20,7 +20,7 @@ from annotation.conversations.queries import (
     type_counts,
 )
 from annotation.conversations.rules import may_finish, may_write, next_number
-from annotation.judgements.asking import JudgementForm, after_block
+from annotation.judgements.asking import JudgementForm, after_block, none_offered
 from annotation.judgements.models import Judgement
 from annotation.participation.queries import draft_fields
 from annotation.studies.document.protocols import Protocol
@@ -157,7 +157,7 @@ def judge_part(place: Here, turn: Turn, form: JudgementForm | None = None) -> di
         "pick": protocol.choice is not None and protocol.choice.source == "pick",
         "tie_allowed": protocol.choice is not None and protocol.choice.tie == "explicit",
         "tie_picked": first(form.fields, "chosen") == "tie",
-        "none": protocol.choice.none_acceptable if protocol.choice else None,
+        "none": none_offered(protocol, place.participation.language),
         "none_reason": first(form.fields, "none-reason"),
         "ask": form.ask,
         "confirm_equal": bool(form.ask and form.ask.kind == "all_equal") or first(form.fields, "confirm_equal"),

@@ -15,10 +15,11 @@ from annotation.assignments.models import Assignment, Presentation
 from annotation.judgements.choice import Ask, AskKind, Decision, decide
 from annotation.participation.queries import stored_answers
 from annotation.studies.document import StudyDocument
-from annotation.studies.document.protocols import Choice
+from annotation.studies.document.protocols import Choice, Protocol
 from annotation.studies.document.steps import AfterBlock, ConversationsStep
 from annotation.studies.forms import Asked, QuestionForm
 from annotation.studies.questions.base import AboutCandidates, Fields, Question, Subject
+from annotation.studies.texts import in_language
 
 WHAT_IS_WRONG: dict[AskKind, StrOrPromise] = {
     "tie": _("These are tied: which one continues?"),
@@ -163,3 +164,12 @@ class JudgementForm:
     def errors(self) -> dict[str, str]:
         """Field → what is wrong, the choice's included."""
         return self.questions.errors | self.choice_errors
+
+
+def none_offered(protocol: Protocol, language: str) -> dict[str, str] | None:
+    """'None is acceptable' as it stands under the candidates, if the protocol has it."""
+    rule = protocol.choice.none_acceptable if protocol.choice else None
+    if rule is None:
+        return None
+    words = {"text": in_language(rule.text, language), "reason_text": in_language(rule.reason_text, language)}
+    return {"reason": rule.reason, "then": rule.then} | words

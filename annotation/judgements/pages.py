@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.utils.translation import gettext as _
-
 from annotation.assignments.models import Assignment
 from annotation.assignments.queries import Tally, enough_judged, tally_of
 from annotation.items.models import Candidate
 from annotation.judgements.access import Here
-from annotation.judgements.asking import JudgementForm, asking_of, before_form
+from annotation.judgements.asking import JudgementForm, asking_of, before_form, none_offered
 from annotation.judgements.content import (
     Context,
     Shown,
@@ -103,7 +101,7 @@ def card_page(
         "ask": form.ask,
         "confirm_equal": bool(form.ask and form.ask.kind == "all_equal") or first(form.fields, "confirm_equal"),
         "played": played,
-        "errors": _summary(form, widgets) + [(field, "", text) for field, text in errors.items()],
+        "errors": _summary(form, widgets, candidates) + [(field, "", text) for field, text in errors.items()],
         **_beats(here),
     }
 
@@ -128,7 +126,7 @@ def asked_about(
         "has_many": len(about_item) >= MANY_QUESTIONS,
         "pick": protocol.choice is not None and protocol.choice.source == "pick",
         "tie_allowed": protocol.choice is not None and protocol.choice.tie == "explicit",
-        "none": protocol.choice.none_acceptable if protocol.choice else None,
+        "none": none_offered(protocol, language),
     }
 
 
@@ -274,16 +272,15 @@ def _skip(here: Here, tally: Tally) -> dict[str, Any] | None:
     return {"reasons": [(name, in_language(text, language)) for name, text in skip.reasons.items()], "left": left}
 
 
-def _summary(form: JudgementForm, widgets: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+def _summary(form: JudgementForm, widgets: list[dict[str, Any]], candidates: list[Shown]) -> list[tuple[str, str, str]]:
     """The lines of the summary: field, what it is about, what is wrong. A tie is a question and no mistake; it stands
     where the answers end."""
     if form.ask is not None and form.ask.kind == "tie":
         return []
-    letters = {pk: slot for slot, pk in form.slots.items()}
+    titles = {form.slots[one.slot]: one.title for one in candidates}
     lines = []
     for widget in widgets:
-        letter = letters.get(widget["target"], "") if len(letters) > 1 else ""
-        about = _("Answer %(slot)s") % {"slot": letter} if letter else str(widget["text"])
+        about = titles.get(widget["target"]) or str(widget["text"])
         lines += [(field, about, text) for field, text in widget["errors"].items()]
     return lines + [(field, "", text) for field, text in form.choice_errors.items()]
 

@@ -15,6 +15,7 @@ from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.document.protocols import Protocol
 from annotation.studies.forms import Asked, QuestionForm
 from annotation.studies.questions.base import Subject
+from annotation.studies.questions.candidates import SLOT
 from annotation.studies.texts import in_language
 
 # how many candidates a made-up item has
@@ -48,10 +49,11 @@ def page(document: StudyDocument, step: ComparisonsStep, number: int, language: 
     texts = {slot: str(content.get("text") or "") for slot, (content, _context) in slots.items()}
     source = "\n\n".join(one.text for one in context.documents)
     widgets = _widgets(_asked(document, protocol, texts, source), language)
+    called = in_language(protocol.label, language)
     candidates = [
         Shown(
             slot=slot,
-            title=title_of(slot, content, protocol.arrangement),
+            title=title_of(slot, content, protocol.arrangement, called.replace(SLOT, slot)),
             parts=parts_of(content, slot, media),
             context=context_of(own, f"{slot}-own", media),
             questions=tuple(widget for widget in widgets if widget["target"] == slot),

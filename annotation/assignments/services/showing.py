@@ -4,6 +4,7 @@ import random
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from string import ascii_uppercase
 
 from django.db.models import prefetch_related_objects
 
@@ -16,6 +17,8 @@ from annotation.items.models import Candidate, Item
 from annotation.participation.models import Participation
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.queries import document_of
+from annotation.studies.questions.candidates import SLOT
+from annotation.studies.texts import in_language
 
 
 def assign_to_author(
@@ -47,10 +50,13 @@ def present_candidates(
 
 
 def present_in_order(
-    *, assignment: Assignment, order: list[str], seed: int, reveal: str, now: datetime
+    *, assignment: Assignment, order: list[str], seed: int, reveal: str, now: datetime, labels: Sequence[str] = ()
 ) -> Presentation:
-    """Fix a showing in a given order, such as the one in which the same candidates were shown before."""
-    return Presentation.objects.create(assignment=assignment, order=order, seed=seed, reveal=reveal, created_at=now)
+    """Fix a showing in a given order, such as the one in which the same candidates were shown before. `labels` stand
+    above the slots, where the document gives them."""
+    return Presentation.objects.create(
+        assignment=assignment, order=order, labels=list(labels), seed=seed, reveal=reveal, created_at=now
+    )
 
 
 def show(*, place: Assignment, step: ComparisonsStep, now: datetime) -> Presentation:
@@ -61,7 +67,8 @@ def show(*, place: Assignment, step: ComparisonsStep, now: datetime) -> Presenta
     assert person is not None  # noqa: S101 - it is leased
     seed = derive_seed(person.seed, place.step, place.item_id, place.protocol, place.repeat)
     order = [str(candidate.pk) for candidate in place.item.candidates.all()]
-    rule = document_of(place.version).protocols[place.protocol].order
+    protocol = document_of(place.version).protocols[place.protocol]
+    rule = protocol.order
     first = _first_showing(place) if place.repeat else None
     if first is not None:
         swapped = place.reason == Assignment.Reason.REPEAT and step.repeat is not None and step.repeat.swapped
@@ -70,7 +77,9 @@ def show(*, place: Assignment, step: ComparisonsStep, now: datetime) -> Presenta
         random.Random(seed).shuffle(order)
     elif rule == "balanced":
         order = balanced_order(order, _number(place, person, step))
-    place.presentation = present_in_order(assignment=place, order=order, seed=seed, reveal="", now=now)
+    words = in_language(protocol.label, person.language)
+    labels = [words.replace(SLOT, slot) for slot in ascii_uppercase[: len(order)]] if words else []
+    place.presentation = present_in_order(assignment=place, order=order, seed=seed, reveal="", now=now, labels=labels)
     return place.presentation
 
 

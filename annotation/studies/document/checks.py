@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from annotation.studies.document.comparison_checks import comparisons, item_sets, pools, training
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.document.protocols import ASKING
-from annotation.studies.document.steps import ConsentStep, ConversationsStep, QuestionnaireStep
+from annotation.studies.document.steps import ConsentStep, ConversationsStep, QuestionnaireStep, TurnRules
 from annotation.studies.document.training import TrainingStep
 from annotation.studies.problems import among
 from annotation.studies.questions.candidates import WeighsCandidates
@@ -229,13 +229,7 @@ def _conversations(document: StudyDocument) -> Iterator[Problem]:
             yield f"steps.{number}.shared_openings.items", text
         for part in ("opening", "turns"):
             rules, path = getattr(step, part), f"steps.{number}.{part}"
-            if rules.protocol not in document.protocols:
-                yield f"{path}.protocol", f"{rules.protocol} is no protocol{among(document.protocols)}"
-            elif document.protocols[rules.protocol].choice is None:
-                yield f"{path}.protocol", f"{rules.protocol} has no choice, so no conversation can go on"
-            elif document.protocols[rules.protocol].arrangement == "single" and rules.candidates.k > 1:
-                text = f"{rules.protocol} arranges a single candidate, and {rules.candidates.k} are asked for; use list"
-                yield f"{path}.protocol", text
+            yield from _of_a_talk(document, rules, path)
             pool = document.models.pool if document.models else ()
             if document.models and rules.candidates.recipe == "distinct_models" and rules.candidates.k > len(pool):
                 text = f"{rules.candidates.k} different models are asked for, and models.pool has {len(pool)}"
@@ -251,6 +245,21 @@ def _admission(document: StudyDocument) -> Iterator[Problem]:
         if deadline is not None and asked > deadline:
             text = f"{asked:g} is not allowed; it must not be above models.deadline, {deadline:g} seconds"
             yield f"steps.{number}.admission.first_token", text
+
+
+def _of_a_talk(document: StudyDocument, rules: TurnRules, path: str) -> Iterator[Problem]:
+    """A talk needs an answer to go on with, and calls what is shown in it answers."""
+    if rules.protocol not in document.protocols:
+        yield f"{path}.protocol", f"{rules.protocol} is no protocol{among(document.protocols)}"
+        return
+    protocol = document.protocols[rules.protocol]
+    if protocol.label is not None:
+        yield f"protocols.{rules.protocol}.label", "is for prepared items; in a talk, answers are called answers"
+    if protocol.choice is None:
+        yield f"{path}.protocol", f"{rules.protocol} has no choice, so no conversation can go on"
+    elif protocol.arrangement == "single" and rules.candidates.k > 1:
+        text = f"{rules.protocol} arranges a single candidate, and {rules.candidates.k} are asked for; use list"
+        yield f"{path}.protocol", text
 
 
 def _quotas(document: StudyDocument) -> Iterator[Problem]:

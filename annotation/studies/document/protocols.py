@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
 from annotation.studies.problems import MistakeError
 from annotation.studies.questions.base import Strict
+from annotation.studies.questions.candidates import SLOT
 from annotation.studies.texts import Text
 
 # where a protocol names questions; `about_pair` and `after` may be written for what is asked about the whole item
@@ -30,8 +31,11 @@ def _other_names(schema: dict[str, Any]) -> None:
 
 
 class NoneAcceptable(Strict):
-    """'None is acceptable': allowed, with a reason, and how a live talk goes on."""
+    """'None is acceptable': allowed, with a reason, and how a live talk goes on. `text` and `reason_text` are its words
+    where a study means something else by it, such as 'none of these represents me'."""
 
+    text: Text | None = None
+    reason_text: Text | None = None
     reason: Literal["required", "optional", "not_asked"] = "required"
     then: Literal["continue_random", "new_candidates"] = "new_candidates"
 
@@ -68,6 +72,9 @@ class Protocol(Strict):
     only_for: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     choice: Choice | None = None
     instruction: Text | None = None
+    label: Text | None = Field(
+        default=None, description="What stands above a prepared candidate, with {slot} for its letter."
+    )
     guidelines: tuple[Guideline, ...] = ()
     play_to_end: bool = Field(default=False, description="Audio and video must be played to their end.")
 
@@ -82,6 +89,13 @@ class Protocol(Strict):
             return value
         rest = {key: given for key, given in value.items() if key not in WRITTEN_FOR_ABOUT_ITEM}
         return rest | {"about_item": [name for part in parts for name in part]}
+
+    @model_validator(mode="after")
+    def _label_has_its_slot(self) -> "Protocol":
+        for language, words in (self.label or {}).items():
+            if SLOT not in words:
+                raise MistakeError("label", f"needs {SLOT} where the letter belongs ({language})")
+        return self
 
     @model_validator(mode="after")
     def _asks_something(self) -> "Protocol":

@@ -107,6 +107,53 @@ def test_a_card_without_a_choice_comes_back_with_its_mistakes_and_what_was_typed
     assert shown.title.text.strip().startswith("Error:")
 
 
+def test_candidates_are_called_what_the_document_calls_them_and_what_stood_there_is_stored() -> None:
+    called = {"about_item": [], "per_candidate": ["score"], "label": {"*": "Advert {slot}", "de": "Anzeige {slot}"}}
+    made = studies.study(cards.document(protocol=called, languages=["en", "de"]))
+    for _ in range(2):
+        cards.item(made)
+    cards.open_all(made)
+    seen = {}
+    for language in ("en", "de"):
+        person = participations.participation(made, language=language)
+        client = begun(person)
+        refused = soup(send(client, cards.held(person)))
+        summary = [link.text.strip() for link in refused.select("[data-error-summary] a")]
+        titles = [title.get_text(" ", strip=True) for title in refused.select(".answer h3")]
+        seen[language] = (titles, summary, Presentation.objects.get(assignment__participation=person).labels)
+    missing = "Please answer this question."
+    assert seen == {
+        "en": (
+            ["A Advert A", "B Advert B"],
+            [f"Advert A – {missing}", f"Advert B – {missing}"],
+            ["Advert A", "Advert B"],
+        ),
+        "de": (
+            ["A Anzeige A", "B Anzeige B"],
+            [f"Anzeige A – {missing}", f"Anzeige B – {missing}"],
+            ["Anzeige A", "Anzeige B"],
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({}, ["None of these is acceptable", "What is wrong with them?", "None is acceptable"]),
+        (
+            {"text": "None of these represents me", "reason_text": "What is lacking?"},
+            ["None of these represents me", "What is lacking?", "Save and go on"],
+        ),
+    ],
+)
+def test_what_it_means_that_none_will_do_is_said_in_the_studys_own_words(rule: dict[str, str], said: list[str]) -> None:
+    person = cards.judge(protocol={"choice": {"from": "pick", "none_acceptable": rule}})
+    client = begun(person)
+    offered = soup(client.get(url(person))).select_one("details.none")
+    words = [offered.select_one(part).get_text(" ", strip=True) for part in ("summary", "label", "button")]
+    assert words == said
+
+
 def test_after_the_last_card_the_step_is_done() -> None:
     person = cards.judge()
     client = begun(person)

@@ -186,6 +186,11 @@ MISTAKES: list[tuple[str, Any, str]] = [
         {"kind": "constant_sum", "text": "x", "rows": {"a-na": "A", "b": "B"}},
         "questions.sum.rows: a-na is kept for the form's own fields; choose another key",
     ),
+    (
+        "protocols.rate.label",
+        "Answer {slot}",
+        "protocols.rate.label: is for prepared items; in a talk, answers are called answers",
+    ),
     ("protocols.rate", {}, "protocols.rate: asks nothing: give per_candidate, about_item or choice"),
     (
         "protocols.rate.choice.from",
@@ -426,6 +431,11 @@ def test_a_bare_number_is_the_overlap_for_everybody() -> None:
             "protocols.compare.only_for",
             {"age": ["crowd"]},
             "protocols.compare.only_for.age: is not asked in this protocol",
+        ),
+        (
+            "protocols.compare.label",
+            {"*": "Advert {slot}", "de": "Anzeige"},
+            "protocols.compare.label: needs {slot} where the letter belongs (de)",
         ),
         (
             "item_sets.answers",
