@@ -68,12 +68,17 @@ MARKS: dict[tuple[str, str], tuple[str, set[Any]]] = {
     ("multipref", "raw_votes"): ("pool", {"crowd", "expert", "ai"}),
     ("helpsteer", "aspects"): ("pool", {"raters"}),
     ("helpsteer", "raw_votes"): ("pool", {"judges"}),
-    ("ultrafeedback", "ultrafeedback"): ("principle", {"helpfulness", "truthfulness", "honesty", "calibration"}),
+    ("ultrafeedback", "ultrafeedback"): (
+        "principle",
+        {"helpfulness", "truthfulness", "honesty", "verbalized_calibration"},
+    ),
     ("context_aware", "raw_votes"): ("protocol", {"given", "picked", "written"}),
     ("community_alignment", "community_alignment"): ("is_pregenerated_first_prompt", {True, False}),
     ("hpd_v2", "preference"): ("step", {"images"}),
     ("turing_rsa", "linked_tables"): ("protocol", {"similarity"}),
 }
+# talks go on after their first turn
+NEVER_EMPTY = {"community_alignment": "second_turn_preferred_response"}
 
 
 @dataclass(frozen=True)
@@ -149,6 +154,8 @@ def test_bots_play_the_preset_to_the_end_and_its_records_have_the_originals_fiel
             column, values = MARKS[play.preset, layout]
             records = rows[play.layouts[layout][0]]
             assert {one[column] for record in records for one in record.get("completions", [record])} == values
+        if layout in NEVER_EMPTY:
+            assert [one for one in rows[layout] if one[NEVER_EMPTY[layout]] is None] == []
 
 
 def running(play: Play) -> Study:
@@ -169,8 +176,13 @@ def running(play: Play) -> Study:
 
 
 def shortened(tree: dict[str, Any]) -> dict[str, Any]:
-    """The preset with few items a person, so that all presets are played in little time; nothing else changes."""
-    return tree | {"steps": [step | FEW if "comparisons" in step else step for step in tree["steps"]]}
+    """The preset with few items a person, so that all presets are played in little time; nothing else is less."""
+    return tree | {"steps": [step | FEW if "comparisons" in step else longer(step) for step in tree["steps"]]}
+
+
+def longer(step: dict[str, Any]) -> dict[str, Any]:
+    """Talks have two turns, so that the second is seen in the records too."""
+    return step | {"turns": step["turns"] | {"min": 2}} if "conversations" in step else step
 
 
 def ready(study: Study) -> bool:

@@ -16,14 +16,16 @@ from annotation.exports.layouts.fields import Field, Record
 from annotation.exports.layouts.options import Option
 from annotation.exports.layouts.over_items import FLAT
 from annotation.exports.reading import Reading
-from annotation.exports.rows import NOT_ASKED, Stored, TalkRows, TurnRows
+from annotation.exports.rows import NOT_ASKED, PersonRows, Stored, TalkRows, TurnRows
 from annotation.studies.document.steps import ConversationsStep
-from annotation.studies.questions.choices import ChoiceQuestion
+from annotation.studies.questions.choices import OTHER, ChoiceQuestion
 
 TURNS = ("first", "second", "third", "fourth")
 LETTERS = ascii_lowercase[:4]
 RESPONSES = tuple(f"response_{letter}" for letter in LETTERS)
 PROFILE = ("age", "gender", "education_level", "political", "ethnicity", "country")
+# published in small letters
+SMALL = ("gender", "country")
 Rows = Iterator[tuple[str, Record]]
 
 
@@ -121,18 +123,25 @@ def _refuse(reading: Reading) -> None:
 
 
 def _profiles(reading: Reading) -> dict[UUID, dict[str, str | None]]:
-    """Person → what the survey says of them, as it is shown where the answer is a choice."""
-    found = {}
-    for person in reading.people():
-        parts: dict[str, str | None] = {}
-        for part in PROFILE:
-            name = reading.options[f"annotator_{part}"]
-            question, stored = person.document.questions.get(name), person.answer(name)
-            labels = question.listed("en") if isinstance(question, ChoiceQuestion) else {}
-            value = "Prefer not to say" if stored["missing"] == "prefer_not_to_say" else stored["value"]
-            parts[f"annotator_{part}"] = None if value is None else str(labels.get(value, value))
-        found[person.participation.pk] = parts
-    return found
+    """Person → what the survey says of them."""
+    return {
+        person.participation.pk: {
+            f"annotator_{part}": _said(person, part, reading.options[f"annotator_{part}"]) for part in PROFILE
+        }
+        for person in reading.people()
+    }
+
+
+def _said(person: PersonRows, part: str, name: str) -> str | None:
+    """An answer as it is published: a choice as it is shown, what has the key *other* as Other."""
+    question, stored = person.document.questions.get(name), person.answer(name)
+    if stored["missing"] == "prefer_not_to_say":
+        return "Prefer not to say"
+    if stored["value"] is None:
+        return None
+    labels = {**question.listed("en"), OTHER: "Other"} if isinstance(question, ChoiceQuestion) else {}
+    words = str(labels.get(stored["value"], stored["value"]))
+    return words.lower() if part in SMALL else words
 
 
 def _record(reading: Reading, talk: TalkRows, profile: Mapping[str, str | None], names: Names) -> Record:

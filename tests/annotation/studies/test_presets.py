@@ -17,6 +17,7 @@ from annotation.items.importing.shaping import Shaper
 from annotation.studies.document import StudyDocument
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.document.recipes import ItemSetRules
+from annotation.studies.document.training import TrainingStep
 from annotation.studies.loading import PRESETS, checked, preset_names, read_source
 from annotation.studies.shelf import presets
 
@@ -127,6 +128,17 @@ def test_multipref_asks_what_the_published_fields_hold() -> None:
         "crowd": 2,
         "expert": 2,
     }
+
+
+def test_multipref_lets_people_work_who_judge_nine_of_ten_pairs_right() -> None:
+    document = preset("multipref")
+    training = next(step for step in document.steps if isinstance(step, TrainingStep))
+    assert (len(training.quiz), training.pass_mark) == (10, 0.9)
+
+
+def test_extractive_keeps_the_order_in_which_sentences_are_chosen() -> None:
+    question: Any = preset("extractive").questions["sentences"]
+    assert (question.order, question.fewest, question.most) == ("chosen", 2, 4)
 
 
 def numbers(question: Any) -> list[int]:

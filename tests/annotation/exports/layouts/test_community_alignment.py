@@ -11,16 +11,21 @@ from annotation.participation.models import ProfileEntry
 from tests.annotation.exports.conftest import Export, records
 from tests.factories import prism_rows, studies, talks
 
-COUNTRY = {"kind": "single_choice", "text": "Where?", "choices": {"in": "india", "fr": "france"}}
+COUNTRY = {"kind": "single_choice", "text": "Where?", "choices": {"in": "India", "fr": "France"}}
+RACE = {"kind": "single_choice", "text": "Which?", "choices": ["White", "Asian"], "other": True}
 
 
 def asked(**step: Any) -> dict[str, Any]:
     """A study whose people pick one of four, with a survey before."""
     made = talks.document(step={"after": [], "types": {"free": {"text": "Anything"}}} | step)
-    made["questions"] |= {"feedback": made["questions"]["feedback"] | {"required": False}, "country": COUNTRY}
+    made["questions"] |= {
+        "feedback": made["questions"]["feedback"] | {"required": False},
+        "country": COUNTRY,
+        "ethnicity": RACE,
+    }
     made["protocols"]["rate"] = {"about_item": ["feedback"], "choice": {"from": "pick"}}
     made["steps"][0]["opening"]["candidates"]["k"] = 4
-    survey = {"questionnaire": "survey", "pages": [["country"]]}
+    survey = {"questionnaire": "survey", "pages": [["country", "ethnicity"]]}
     return made | {"steps": [survey, *made["steps"]]}
 
 
@@ -28,14 +33,15 @@ def test_a_talk_is_a_row_with_its_turns_side_by_side(db: None, export: Export) -
     talks.served(**{name.replace("-", "_"): {"text": f"{name} {{turn}}"} for name in talks.MODELS})
     study = studies.study(asked())
     talker = talks.talker(study, step=1)
-    ProfileEntry.objects.create(
-        participation=talker,
-        version=talker.version,
-        step="survey",
-        question="country",
-        value="in",
-        answered_at=timezone.now(),
-    )
+    for question, value in (("country", "in"), ("ethnicity", "other")):
+        ProfileEntry.objects.create(
+            participation=talker,
+            version=talker.version,
+            step="survey",
+            question=question,
+            value=value,
+            answered_at=timezone.now(),
+        )
     talk = talks.conversation(talker)
     opening = talks.answered(talk, "Hello there")
     judge(opening, chosen="C", feedback="It is short.")
@@ -67,7 +73,8 @@ def test_a_talk_is_a_row_with_its_turns_side_by_side(db: None, export: Export) -
         parts = ("prompt", *(f"response_{letter}" for letter in "abcd"), "preferred_response", "feedback")
         expected |= {f"{turn}_turn_{part}": None for part in parts}
     profile = ("age", "gender", "education_level", "political", "ethnicity", "country")
-    expected |= {f"annotator_{part}": "india" if part == "country" else None for part in profile}
+    expected |= {f"annotator_{part}": None for part in profile}
+    expected |= {"annotator_country": "india", "annotator_ethnicity": "Other"}
     expected |= {"is_pregenerated_first_prompt": False, "wave": 0}
     expected |= {"in_balanced_subset": None, "in_balanced_subset_10": None}
     (record,) = records(folder, "community_alignment")
