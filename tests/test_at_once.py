@@ -157,6 +157,24 @@ def test_of_two_bodies_under_one_key_the_first_stays_and_the_other_is_refused(si
     assert Judgement.objects.get().body_sha256 == judgement.body_sha256
 
 
+def test_a_card_posted_several_times_at_once_is_one_judgement_and_one_next_card(sites: list[str]) -> None:
+    person = comparisons.person(comparisons.comparing(3))
+    place = comparisons.leased(person)
+    assert place is not None
+    path, form = f"/p/{person.pk}/judge/judge/{place.pk}/", {"key": key(), "A-score": "70", "B-score": "20"}
+    sent = at_once(sites, [person] * POSTS, [path] * POSTS, [form] * POSTS)
+    judgement = Judgement.objects.get()
+    assert {(one.status_code, *receipts(one)) for one in sent} == {(200, judgement.receipt)}
+    assert Counter(Assignment.objects.exclude(state="open").values_list("state", flat=True)) == {"done": 1, "leased": 1}
+
+
+def test_two_tabs_that_begin_at_once_hold_one_place(sites: list[str]) -> None:
+    person = comparisons.person(comparisons.comparing(3))
+    begun = at_once(sites, [person] * POSTS, [f"/p/{person.pk}/judge/judge/begin/"] * POSTS, [{}] * POSTS)
+    assert {one.status_code for one in begun} == {200}
+    assert Assignment.objects.filter(state="leased").count() == 1
+
+
 # -- messages ----------------------------------------------------------------------------------------------------------
 def test_the_same_message_sent_to_two_processes_at_once_opens_one_turn(sites: list[str]) -> None:
     talks.served()

@@ -28,7 +28,7 @@ def lease_next(*, participation: Participation, step: ComparisonsStep, now: date
     The place comes with its item and candidates loaded. The person's own row is locked meanwhile, so that two tabs get
     the same place and nobody comes over the maximum."""
     with transaction.atomic():
-        tally = _locked_tally(participation, step)
+        tally = _locked_tally(participation, step, now)
         if tally.held and (place := _on_screen(participation, step, now)):
             return place
         if tally.held:
@@ -42,14 +42,15 @@ def lease_ahead(*, participation: Participation, step: ComparisonsStep, now: dat
     """One place more than the one on the screen, so that the page can fetch it: the next `lease_next` gives it. The
     second time it is the same; `None` where there is nothing more, or nothing on the screen."""
     with transaction.atomic():
-        tally = _locked_tally(participation, step)
+        tally = _locked_tally(participation, step, now)
         if tally.ahead or tally.held != 1:
             return held_by(participation, step.name).filter(ahead=True).first()
         return _lease(participation, step, tally, now, ahead=True)
 
 
-def _locked_tally(participation: Participation, step: ComparisonsStep) -> Tally:
-    Participation.objects.select_for_update(no_key=True).values_list("pk").get(pk=participation.pk)
+def _locked_tally(participation: Participation, step: ComparisonsStep, now: datetime) -> Tally:
+    # locks the row as well: who judges is there, and keeps a seat that they have
+    Participation.objects.filter(pk=participation.pk).update(last_seen_at=now)
     return tally_of(participation, step.name)
 
 

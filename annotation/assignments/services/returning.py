@@ -25,6 +25,7 @@ def heartbeat(*, participation: Participation, step: ComparisonsStep, now: datet
     """The person is there: what they hold in this step is theirs for another while. Until when, or `None` where they
     hold nothing (any more)."""
     until = now + timedelta(minutes=step.lease)
+    Participation.objects.filter(pk=participation.pk).update(last_seen_at=now)
     held = Assignment.objects.filter(participation=participation, step=step.name, state=State.LEASED)
     return until if held.update(leased_until=until, heartbeat_at=now) else None
 

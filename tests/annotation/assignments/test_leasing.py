@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from annotation.assignments.models import Assignment
@@ -22,6 +23,7 @@ from annotation.items.models import Item
 from annotation.judgements.models import Judgement
 from annotation.judgements.services import submit_judgement
 from annotation.participation.models import Participation, ProfileEntry
+from annotation.participation.services import release_stale_seats
 from tests.factories import comparisons
 
 pytestmark = pytest.mark.django_db
@@ -194,6 +196,18 @@ def test_a_heartbeat_keeps_the_place_and_without_one_it_is_open_to_others() -> N
     place.refresh_from_db()
     assert (place.state, theirs.item, theirs.copy, theirs.key) == ("expired", place.item, place.copy, place.key)
     assert heartbeat(participation=person, step=comparisons.step_of(study), now=LATER) is None
+
+
+def test_who_judges_or_has_a_card_open_keeps_a_seat() -> None:
+    study = comparisons.comparing(1)
+    judging, reading, away = (comparisons.person(study, quota_cells=[{"quota": "q", "cell": "c"}]) for _ in range(3))
+    later = NOW + timedelta(hours=settings.SEAT_TIMEOUT_HOURS + 1)
+    lease(judging, later)
+    heartbeat(participation=reading, step=comparisons.step_of(study), now=later)
+    assert release_stale_seats(now=later) == 1
+    assert [Participation.objects.get(pk=one.pk).state for one in (judging, reading, away)] == [
+        "active", "active", "timed_out",
+    ]  # fmt: skip
 
 
 def test_the_sweep_opens_what_ran_out_and_no_live_talk() -> None:
