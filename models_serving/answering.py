@@ -5,28 +5,28 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from models_serving import wire
-from models_serving.contracts import Chunk
+from models_serving.contracts import Chunk, TokenChance
 from models_serving.engine.opening import OpenModel
 from models_serving.engine.parameters import Parameters
-from models_serving.engine.slots import Ended, Ticket
+from models_serving.engine.requests import Asking, Ended, Ticket
 from models_serving.wire import ApiError, ChatBody
 
 
 class Answers:
     """The choices of one request while they are generated. However it is left, their slots are given back."""
 
-    def __init__(self, model: OpenModel, prepared: list[tuple[list[int], Parameters]], seconds: float) -> None:
+    def __init__(self, model: OpenModel, prepared: list[tuple[list[int], Parameters]], asking: Asking) -> None:
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[tuple[int, Chunk | Ended]] = asyncio.Queue()
         listeners = [self._listener(index) for index in range(len(prepared))]
-        self._tickets: list[Ticket] = model.engine.submit(prepared, listeners, seconds=seconds)
+        self._tickets: list[Ticket] = model.engine.submit(prepared, listeners, asking)
 
     def _listener(self, index: int) -> Callable[[Chunk | Ended], None]:
         def hear(event: Chunk | Ended) -> None:
@@ -69,18 +69,26 @@ class Telling:
         }
 
     def _report(self, index: int, ended: Ended) -> dict[str, Any]:
-        timings = {"started": ended.started, "first_token": ended.first_token, "finished": ended.finished}
+        times = ("started", "first_token", "last_token", "finished")
         return {
             "revision": self._model.facts,
             "fingerprint": self._model.fingerprint,
             "sampling": self._parameters[index].report(),
-            "timings": timings,
+            "timings": {name: getattr(ended, name) for name in times},
+            "put_back": ended.put_back,
         }
 
     def _usage(self) -> dict[str, int]:
         ends = self._ends.values()
         # The prompt is the same for all choices and is counted once.
-        return wire.usage(max(end.prompt_tokens for end in ends), sum(end.completion_tokens for end in ends))
+        return wire.usage(
+            max(end.prompt_tokens for end in ends),
+            sum(end.completion_tokens for end in ends),
+            reused_tokens=min(end.reused_tokens for end in ends),
+        )
+
+    def _logprobs(self, tokens: Sequence[TokenChance]) -> dict[str, Any] | None:
+        return wire.logprobs(tokens) if self._parameters[0].logprobs else None
 
     async def stream(self, answers: Answers) -> AsyncGenerator[bytes]:
         """The events of a streamed answer."""
@@ -89,7 +97,7 @@ class Telling:
         async with contextlib.aclosing(answers.events()) as events:
             async for index, event in events:
                 if isinstance(event, Chunk):
-                    yield wire.chunk(self.head, index, {"content": event.text})
+                    yield wire.chunk(self.head, index, {"content": event.text}, logprobs=self._logprobs(event.tokens))
                 elif error := _error_of(event):
                     yield wire.event(error.body())
                     return
@@ -105,10 +113,12 @@ class Telling:
     async def whole(self, answers: Answers) -> dict[str, Any]:
         """An answer in one piece. Raises `ApiError` when it could not be generated."""
         texts = [""] * self.body.n
+        tokens: list[list[TokenChance]] = [[] for _ in texts]
         async with contextlib.aclosing(answers.events()) as events:
             async for index, event in events:
                 if isinstance(event, Chunk):
                     texts[index] += event.text
+                    tokens[index] += event.tokens
                 elif error := _error_of(event):
                     raise error
                 else:
@@ -117,7 +127,7 @@ class Telling:
             {
                 "index": index,
                 "message": {"role": "assistant", "content": text},
-                "logprobs": None,
+                "logprobs": self._logprobs(tokens[index]),
                 "finish_reason": self._ends[index].reason,
                 "plurivox": self._report(index, self._ends[index]),
             }

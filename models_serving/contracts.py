@@ -91,10 +91,22 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
-    """A piece of text as it is made: whole characters, never empty."""
+class TokenChance:
+    """How likely a drawn token was: the natural logarithm of its probability in the model's own distribution, before
+    temperature, penalties and cuts; `top` holds the most likely tokens with theirs, if they were asked for."""
 
     text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of text as it is made: whole characters, never empty. `tokens`: those whose text ends in it, where
+    log-probabilities were asked for."""
+
+    text: str
+    tokens: tuple[TokenChance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

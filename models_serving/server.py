@@ -30,7 +30,8 @@ from models_serving.contracts import Message
 from models_serving.engine.loading import LoadError
 from models_serving.engine.opening import OpenModel, open_model, use_threads
 from models_serving.engine.parameters import HONOURED, InvalidRequestError
-from models_serving.engine.slots import Ended, QueueFullError
+from models_serving.engine.requests import Asking, Ended
+from models_serving.engine.waiting import QueueFullError
 from models_serving.server_config import ConfigError, wanted_models
 from models_serving.wire import ApiError
 
@@ -94,7 +95,8 @@ async def _say_something(model: OpenModel) -> str:
     if any(model.engine.load.values()) and time.monotonic() - model.engine.last_step < READY_SECONDS:
         return "ok"
     try:
-        answers = Answers(model, model.prepare([Message("user", "hello")], {"max_tokens": 1}), READY_SECONDS)
+        hello = model.prepare([Message("user", "hello")], {"max_tokens": 1})
+        answers = Answers(model, hello, Asking(seconds=READY_SECONDS))
         async with asyncio.timeout(READY_SECONDS), contextlib.aclosing(answers.events()) as events:
             async for _, event in events:
                 if isinstance(event, Ended) and event.reason in ("stop", "length"):
@@ -115,11 +117,11 @@ async def chat(request: Request) -> Response:
     try:
         # A long conversation takes long to tokenise; the loop has streams to serve meanwhile.
         prepared = await asyncio.to_thread(model.prepare, body.conversation(), body.wanted(), choices=body.n)
-        answers = Answers(model, prepared, desk.request_seconds)
+        answers = Answers(model, prepared, Asking(body.user, body.priority == 0, desk.request_seconds))
     except InvalidRequestError as error:
         raise ApiError(400, str(error), param=error.parameter, code="invalid_value") from error
     except QueueFullError as error:
-        raise ApiError(429, "the queue is full", code="busy", retry_after=1) from error
+        raise ApiError(429, str(error), code="busy", retry_after=error.retry_after) from error
     told = Telling(model, body, [parameters for _, parameters in prepared])
     return ChatResponse(told, answers)
 

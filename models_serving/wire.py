@@ -3,12 +3,12 @@
 Source: the API reference of OpenAI's chat completions. Parameters that are not listed here are refused by name."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
-from models_serving.contracts import Message, Role
+from models_serving.contracts import Message, Role, TokenChance
 
 SAMPLING = (
     "temperature",
@@ -22,6 +22,8 @@ SAMPLING = (
     "min_tokens",
     "stop",
     "seed",
+    "logprobs",
+    "top_logprobs",
 )
 
 
@@ -85,6 +87,12 @@ class ChatBody(_Strict):
     min_tokens: Any = None
     stop: Any = None
     seed: Any = None
+    logprobs: Any = None
+    top_logprobs: Any = None
+    # Whose request this is, for a fair order; and vLLM's `priority`: the lower goes first. Above 0 it is a job that
+    # nobody waits for.
+    user: Annotated[str, Field(max_length=200)] = ""
+    priority: Annotated[int, Field(strict=True, ge=0, le=1)] = 0
 
     def conversation(self) -> list[Message]:
         """The messages as plain text."""
@@ -131,10 +139,16 @@ def _has_half_character(text: str) -> bool:
 
 
 def chunk(
-    head: Mapping[str, Any], index: int, delta: Mapping[str, str], finish: str | None = None, **members: Any
+    head: Mapping[str, Any],
+    index: int,
+    delta: Mapping[str, str],
+    finish: str | None = None,
+    *,
+    logprobs: Mapping[str, Any] | None = None,
+    **members: Any,
 ) -> bytes:
     """One event of a stream: a piece of choice `index`."""
-    choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
+    choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
     return event({**head, "object": "chat.completion.chunk", "choices": [choice], **members})
 
 
@@ -146,10 +160,26 @@ def event(data: Mapping[str, Any]) -> bytes:
 DONE = b"data: [DONE]\n\n"
 
 
-def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
-    """Token counts in OpenAI's shape."""
+def logprobs(tokens: Sequence[TokenChance]) -> dict[str, Any]:
+    """Tokens with their log-probabilities in OpenAI's shape. A token that is half a character has no bytes to show."""
+    content = [
+        {**_chance(token.text, token.logprob), "top_logprobs": [_chance(text, value) for text, value in token.top]}
+        for token in tokens
+    ]
+    return {"content": content, "refusal": None}
+
+
+def _chance(text: str, logprob: float) -> dict[str, Any]:
+    whole = "\N{REPLACEMENT CHARACTER}" not in text
+    # JSON knows no infinity; OpenAI's reference has this number for what is as good as impossible.
+    return {"token": text, "logprob": max(logprob, -9999.0), "bytes": list(text.encode()) if whole else None}
+
+
+def usage(prompt_tokens: int, completion_tokens: int, *, reused_tokens: int = 0) -> dict[str, Any]:
+    """Token counts in OpenAI's shape; `reused_tokens` of the prompt did not have to be computed."""
     return {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": completion_tokens,
         "total_tokens": prompt_tokens + completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": reused_tokens},
     }

@@ -9,7 +9,7 @@ import torch
 from models_serving.contracts import Message
 from models_serving.engine import provenance
 from models_serving.engine.loading import LoadedModel, LoadError, ModelSpec, load
-from models_serving.engine.parameters import Parameters, resolve
+from models_serving.engine.parameters import InvalidRequestError, Parameters, resolve
 from models_serving.engine.runner import Runner
 from models_serving.engine.selfcheck import check
 from models_serving.engine.slots import Engine
@@ -31,6 +31,8 @@ class OpenModel:
         self, messages: Sequence[Message], wanted: Mapping[str, Any], *, choices: int = 1
     ) -> list[tuple[list[int], Parameters]]:
         """Prompt and parameters of each choice, validated. Raises `InvalidRequestError` naming the parameter."""
+        if choices > self.engine.max_waiting:
+            raise InvalidRequestError("n", f"n must be at most {self.engine.max_waiting} here, not {choices}")
         with self._lock:
             prompt = self._loaded.prompt(messages)
         room = self._loaded.max_len - len(prompt)

@@ -1,6 +1,7 @@
 """What one request wants, checked before it can touch the batch. No torch here.
 
-Ranges follow the OpenAI chat API; `top_k`, `min_p`, `repetition_penalty` and `min_tokens` follow transformers."""
+Ranges follow the OpenAI chat API; `top_k`, `min_p`, `repetition_penalty` and `min_tokens` follow transformers.
+Whatever is not named here is refused by its name."""
 
 import math
 import secrets
@@ -10,6 +11,7 @@ from typing import Any
 
 MAX_STOPS = 16
 MAX_STOP_CHARS = 200
+MAX_TOP_LOGPROBS = 20
 
 
 class InvalidRequestError(ValueError):
@@ -36,10 +38,13 @@ class Parameters:
     min_tokens: int = 0
     stop: tuple[str, ...] = ()
     choice: int = 0
+    logprobs: bool = False
+    top_logprobs: int = 0
 
     def report(self) -> dict[str, Any]:
-        """All of it, for the answer's provenance."""
-        return asdict(self) | {"stop": list(self.stop)}
+        """All that has a say in the text, for the answer's provenance."""
+        said = asdict(self) | {"stop": list(self.stop)}
+        return {name: value for name, value in said.items() if name not in ("logprobs", "top_logprobs")}
 
 
 HONOURED = frozenset(field.name for field in fields(Parameters)) - {"choice"}
@@ -66,8 +71,9 @@ def resolve(wanted: Mapping[str, Any], defaults: Mapping[str, Any], *, room: int
     given = {name: value for name, value in (dict(defaults) | dict(wanted)).items() if value is not None}
     for name in _FLOATS.keys() & given.keys():
         given[name] = _float(name, given[name])
-    for name in {"top_k", "min_tokens", "max_tokens", "seed"} & given.keys():
+    for name in {"top_k", "min_tokens", "max_tokens", "seed", "top_logprobs"} & given.keys():
         given[name] = _integer(name, given[name])
+    _check_logprobs(given)
     given["stop"] = _stops(given.get("stop", ()))
     given["top_k"] = max(given.get("top_k", 0), 0)
     given.setdefault("max_tokens", room)
@@ -89,10 +95,19 @@ def _float(name: str, value: Any) -> float:
 def _integer(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidRequestError(name, f"{name} must be a whole number")
-    lowest = {"top_k": -1, "min_tokens": 0, "max_tokens": 1, "seed": -(2**63)}[name]
+    lowest = {"top_k": -1, "min_tokens": 0, "max_tokens": 1, "seed": -(2**63), "top_logprobs": 0}[name]
     if not lowest <= value < 2**63:
         raise InvalidRequestError(name, f"{name} must be at least {lowest}, not {value}")
     return value
+
+
+def _check_logprobs(given: Mapping[str, Any]) -> None:
+    if not isinstance(given.get("logprobs", False), bool):
+        raise InvalidRequestError("logprobs", "logprobs must be true or false")
+    if given.get("top_logprobs", 0) > MAX_TOP_LOGPROBS:
+        raise InvalidRequestError("top_logprobs", f"top_logprobs must be at most {MAX_TOP_LOGPROBS}")
+    if given.get("top_logprobs", 0) and not given.get("logprobs"):
+        raise InvalidRequestError("top_logprobs", "top_logprobs needs logprobs")
 
 
 def _stops(value: Any) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
-"""One forward pass over packed rows of a fixed key-value cache. Knows rows and lengths, no requests.
+"""Forward passes over rows of a fixed key-value cache. Knows rows and columns, no requests.
 
-Keys and values of a layer are `[slots, heads, max_len, head size]`. Rows 0…n-1 are running answers; further rows may be
-being filled with prompts. Masks are our own, one per kind of layer: a row sees what is at or before its position, and
-in a sliding-window layer nothing older than the window."""
+Keys and values of a layer are `[slots, heads, max_len, head size]`. Rows 0…n-1 are running answers; others hold prompts
+that are being filled in, or what somebody left. Masks are our own, one per kind of layer: a row sees what is at or
+before its position, and in a sliding-window layer nothing older than the window."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +16,12 @@ _BUCKET = 64
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a forward pass writes: rows `first…first+count-1`; all at columns from `offset` on (prompts), or each at
-    its own column (answers). It reads columns up to `used`."""
+    """Where a forward pass writes: `columns` `[rows, tokens]` of rows given as a slice (packed rows: no copy when they
+    are read) or as their numbers `[rows]`. It reads columns up to `used`."""
 
-    first: int
-    count: int
+    rows: slice | torch.Tensor
+    columns: torch.Tensor
     used: int
-    offset: int = 0
-    columns: torch.Tensor | None = None
 
 
 class SlotCache(Cache):  # type: ignore[misc] # transformers gives no types
@@ -33,7 +32,7 @@ class SlotCache(Cache):  # type: ignore[misc] # transformers gives no types
         self._slots = slots
         self._max_len = max_len
         self._tensors: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        self.place = _Place(0, 0, 0)
+        self.place = _Place(slice(0, 0), torch.empty(0, 0), 0)
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any, **kwargs: Any
@@ -44,25 +43,25 @@ class SlotCache(Cache):  # type: ignore[misc] # transformers gives no types
         return self._write(keys, key_states), self._write(values, value_states)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        return self.place.offset
+        return self.place.used - self.place.columns.shape[1]
 
-    def move(self, source: int, target: int, length: int) -> None:
-        """Copy the first `length` columns of a row to another."""
-        for layer in self._tensors.values():
-            for tensor in layer:
-                tensor[target, :, :length] = tensor[source, :, :length]
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        """Keys and values of every layer."""
+        return [tensor for layer in self._tensors.values() for tensor in layer]
 
     def _room(self, states: torch.Tensor) -> torch.Tensor:
         return states.new_zeros((self._slots, states.shape[1], self._max_len, states.shape[3]))
 
     def _write(self, tensor: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         place = self.place
-        rows = tensor[place.first : place.first + place.count]
-        if place.columns is None:
-            rows[:, :, place.offset : place.offset + states.shape[2]] = states
-        else:
-            rows[torch.arange(place.count, device=tensor.device), :, place.columns] = states[:, :, 0]
-        return rows[:, :, : place.used]
+        states = states.transpose(1, 2)
+        if isinstance(place.rows, slice):
+            rows = tensor[place.rows]
+            rows[torch.arange(states.shape[0], device=tensor.device)[:, None], :, place.columns] = states
+            return rows[:, :, : place.used]
+        tensor[place.rows[:, None], :, place.columns] = states
+        return tensor[:, :, : place.used][place.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,40 +83,65 @@ class Runner:
         self.max_len = max_len
 
     @torch.inference_mode()
-    def prefill(self, tokens: list[list[int]], *, first: int, offset: int, wanted: list[int]) -> torch.Tensor:
-        """Write a chunk of prompts `[rows][equal lengths]` into rows from `first`, columns from `offset`.
+    def prefill(self, rows: Sequence[int], chunks: Sequence[list[int]], starts: Sequence[int]) -> torch.Tensor:
+        """Write the next tokens of prompts into rows of any numbers: `chunks[i]` to columns from `starts[i]` on.
 
-        Returns logits `[rows, vocabulary]` at each row's column `wanted` (counted within the chunk)."""
-        ids = torch.tensor(tokens, device=self._model.device)
-        columns = torch.arange(offset, offset + ids.shape[1], device=ids.device)
-        positions = columns.expand(ids.shape[0], -1)
-        used = offset + ids.shape[1]
-        self._cache.place = _Place(first, ids.shape[0], used, offset)
-        return self._forward(ids, positions, used, torch.tensor(wanted, device=ids.device))
+        Returns logits `[rows, vocabulary]` after each chunk's last token."""
+        device, longest = self._model.device, max(map(len, chunks))
+        ids = torch.tensor([chunk + [0] * (longest - len(chunk)) for chunk in chunks], device=device)
+        positions = torch.tensor(starts, device=device).unsqueeze(1) + torch.arange(longest, device=device)
+        # What a shorter chunk is padded with goes beyond its end, where it is written over before anybody looks; the
+        # last column is never looked at, because the last token of the longest answer needs no keys.
+        positions = positions.clamp_(max=self.max_len - 1)
+        # Padding sees at least itself: who sees nothing becomes not-a-number and would spoil the row.
+        used = min(max(starts) + longest, self.max_len)
+        packed = list(rows) == list(range(rows[0], rows[0] + len(rows)))
+        place = slice(rows[0], rows[0] + len(rows)) if packed else torch.tensor(rows, device=device)
+        self._cache.place = _Place(place, positions, used)
+        return self._forward(ids, torch.tensor([len(chunk) - 1 for chunk in chunks], device=device))
 
     @torch.inference_mode()
     def decode(self, tokens: list[int], lengths: list[int]) -> torch.Tensor:
         """One more token for rows 0…n-1, each written at the column that is its length so far.
 
         Returns logits `[rows, vocabulary]`."""
-        ids = torch.tensor(tokens, device=self._model.device).unsqueeze(1)
-        columns = torch.tensor(lengths, device=ids.device)
+        ids = torch.tensor([tokens, lengths], device=self._model.device)
         used = min(-(-(max(lengths) + 1) // _BUCKET) * _BUCKET, self.max_len)
-        self._cache.place = _Place(0, len(tokens), used, columns=columns)
-        return self._forward(ids, columns.unsqueeze(1), used, torch.zeros_like(columns))
+        self._cache.place = _Place(slice(0, len(tokens)), ids[1].unsqueeze(1), used)
+        return self._forward(ids[0].unsqueeze(1), torch.zeros_like(ids[0]))
 
     @property
     def on_cuda(self) -> bool:
         """Whether the model is on a CUDA device."""
         return bool(self._model.device.type == "cuda")
 
-    @torch.inference_mode()
-    def move(self, source: int, target: int, length: int) -> None:
-        """Copy a row's first `length` columns to another row."""
-        if source != target:
-            self._cache.move(source, target, length)
+    @property
+    def cache_bytes(self) -> int:
+        """What the cache takes; nothing before the first forward pass."""
+        return sum(tensor.nbytes for tensor in self._cache.tensors)
 
-    def _forward(self, ids: torch.Tensor, positions: torch.Tensor, used: int, wanted: torch.Tensor) -> torch.Tensor:
+    @torch.inference_mode()
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Copy a row's first `length` columns to another row."""
+        for tensor in self._cache.tensors:
+            tensor[target, :, :length] = tensor[source, :, :length]
+
+    @torch.inference_mode()
+    def swap(self, one: int, other: int, length: int) -> None:
+        """Exchange the first `length` columns of two rows."""
+        for tensor in self._cache.tensors:
+            kept = tensor[one, :, :length].clone()
+            tensor[one, :, :length] = tensor[other, :, :length]
+            tensor[other, :, :length] = kept
+
+    @torch.inference_mode()
+    def wipe(self, row: int) -> None:
+        """Nothing but zeros in a row."""
+        for tensor in self._cache.tensors:
+            tensor[row] = 0
+
+    def _forward(self, ids: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        positions, used = self._cache.place.columns, self._cache.place.used
         masks = {name: self._mask(positions, used, window) for name, window in self._layers.windows.items()}
         answer = self._model(
             input_ids=ids,

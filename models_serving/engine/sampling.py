@@ -5,9 +5,15 @@ token ids, at that number.
 
 Order of the rules: penalties, min_tokens, temperature, top_k, top_p, min_p - that of transformers' logits processors.
 Repetition penalty: Keskar et al. 2019 (CTRL), over prompt and answer. Presence and frequency penalty: the OpenAI API
-reference, over the answer. top_p: Holtzman et al. 2020. min_p: Nguyen et al. 2024."""
+reference, over the answer. top_p: Holtzman et al. 2020. min_p: Nguyen et al. 2024.
+
+How far "the same text" holds: the numbers and the rules are exact; the logits are not, because a matrix product rounds
+differently with other rows beside it. In float32 on a CPU that moves a probability in about the seventh digit, so one
+token in some 100,000 or more falls on the other side of a border. In bfloat16 and float16 it moves in the third, and
+texts part after some hundred tokens; what was drawn is then only recorded."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,12 +22,24 @@ import torch
 from models_serving.engine.parameters import Parameters
 
 _BITS = 50
+# The most likely tokens that are looked at first to find the end of top_p; rarely more are needed.
+_FIRST_LOOK = 512
 
 
 def uniform(seed: int, choice: int, position: int) -> float:
     """A number strictly between 0 and 1 for one token of one answer."""
     digest = hashlib.blake2b(f"{seed}:{choice}:{position}".encode(), digest_size=8).digest()
     return float((int.from_bytes(digest) >> (64 - _BITS)) + 0.5) / 2.0**_BITS
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A drawn token. Where it was asked for: the natural logarithm of its probability in the model's own distribution,
+    before temperature, penalties and cuts, and the most likely tokens with theirs."""
+
+    token: int
+    logprob: float | None = None
+    top: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass
@@ -32,15 +50,15 @@ class Drawer:
     prompt: Sequence[int]
     eos: frozenset[int]
     drawn: list[int] = field(default_factory=list)
-    _counts: torch.Tensor | None = None
+    _places: dict[int, int] = field(default_factory=dict)
     _seen: torch.Tensor | None = None
+    _counts: torch.Tensor | None = None
 
     def note(self, token: int) -> None:
         """The token belongs to the answer now."""
         self.drawn.append(token)
-        if self._counts is not None and self._seen is not None:
-            self._counts[token] += 1
-            self._seen[token] = True
+        if self._seen is not None and self._counts is not None:
+            self._count(token, self._seen, self._counts)
 
     def number(self) -> float:
         """The random number for the next token."""
@@ -53,77 +71,144 @@ class Drawer:
         return penalised or len(self.drawn) < wanted.min_tokens
 
     def bend(self, logits: torch.Tensor) -> None:
-        """Apply penalties and min_tokens to this answer's logits `[vocabulary]`, in place."""
+        """Apply penalties and min_tokens to this answer's logits `[vocabulary]`, in place. Only the tokens that occur
+        are touched."""
         wanted = self.parameters
-        counts, seen = self._tables(logits)
+        seen, counts = self._tables(logits)
+        scores = logits[seen]
         if wanted.repetition_penalty != 1:
-            factor = torch.where(logits > 0, 1 / wanted.repetition_penalty, wanted.repetition_penalty)
-            logits.copy_(torch.where(seen, logits * factor, logits))
-        logits -= counts * wanted.frequency_penalty + (counts > 0) * wanted.presence_penalty
+            scores = torch.where(scores > 0, scores / wanted.repetition_penalty, scores * wanted.repetition_penalty)
+        scores = scores - counts * wanted.frequency_penalty - (counts > 0) * wanted.presence_penalty
+        logits[seen] = scores
         if len(self.drawn) < wanted.min_tokens:
             logits[sorted(self.eos)] = -torch.inf
 
     def _tables(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if self._counts is None or self._seen is None:
-            self._counts = torch.zeros_like(logits)
-            self._seen = torch.zeros_like(logits, dtype=torch.bool)
-            self._seen[list(self.prompt)] = True
+        """The tokens that occur in prompt or answer, and how often each does in the answer."""
+        if self._seen is None or self._counts is None:
+            tokens = list(dict.fromkeys(self.prompt))
+            self._places = {token: place for place, token in enumerate(tokens)}
+            self._seen = torch.zeros(len(tokens) + self.parameters.max_tokens, dtype=torch.long, device=logits.device)
+            self._seen[: len(tokens)] = torch.tensor(tokens, dtype=torch.long)
+            self._counts = torch.zeros(len(self._seen), device=logits.device)
             for token in self.drawn:
-                self._counts[token] += 1
-                self._seen[token] = True
-        return self._counts, self._seen
+                self._count(token, self._seen, self._counts)
+        return self._seen[: len(self._places)], self._counts[: len(self._places)]
+
+    def _count(self, token: int, seen: torch.Tensor, counts: torch.Tensor) -> None:
+        place = self._places.setdefault(token, len(self._places))
+        seen[place] = token
+        counts[place] += 1
 
 
-def draw(logits: torch.Tensor, drawers: Sequence[Drawer]) -> list[int | None]:
-    """The next token of each answer, from logits `[answers, vocabulary]`; `None` where the logits are no numbers."""
-    logits = logits.float().clone()
-    sound = (~torch.isnan(logits).any(-1) & torch.isfinite(logits.amax(-1))).tolist()
-    for row, drawer in enumerate(drawers):
-        if sound[row] and drawer.bends_logits():
-            drawer.bend(logits[row])
-    tokens = logits.argmax(-1)
-    hot = [row for row, drawer in enumerate(drawers) if sound[row] and drawer.parameters.temperature > 0]
+def draw(logits: torch.Tensor, drawers: Sequence[Drawer]) -> list[Drawn | None]:
+    """The next token of each answer, from logits `[answers, vocabulary]`; `None` where the logits are no numbers.
+
+    Everything happens on the logits' device; what comes back to the host is one small table."""
+    plain = logits.float()
+    # Not-a-number and infinity both show in the maximum.
+    sound = torch.isfinite(plain.amax(-1))
+    bends = [row for row, drawer in enumerate(drawers) if drawer.bends_logits()]
+    bent = plain.clone() if bends else plain
+    for row in bends:
+        drawers[row].bend(bent[row])
+    hot = [row for row, drawer in enumerate(drawers) if drawer.parameters.temperature > 0]
+    if len(hot) < len(drawers):
+        tokens = bent.argmax(-1)
+    else:
+        tokens = torch.zeros(len(drawers), dtype=torch.long, device=logits.device)
     if hot:
-        chances = probabilities(logits[hot], [drawers[row].parameters for row in hot])
-        tokens[hot] = _at(chances, [drawers[row].number() for row in hot])
-    return [token if ok else None for token, ok in zip(tokens.tolist(), sound, strict=True)]
+        # What is no number is drawn from all the same, as from noughts: other rows do not feel it.
+        some = bent if len(hot) == len(drawers) else bent[hot]
+        kept = weights(torch.where(sound[hot].unsqueeze(1), some, 0.0), [drawers[row].parameters for row in hot])
+        tokens[hot] = _at(kept, [drawers[row].number() for row in hot])
+    told = torch.where(sound, tokens, -1).tolist()
+    chances = _chances(plain, tokens, [drawer.parameters for drawer in drawers])
+    return [None if token < 0 else Drawn(token, *chances.get(row, ())) for row, token in enumerate(told)]
 
 
-def probabilities(logits: torch.Tensor, wanted: Sequence[Parameters]) -> torch.Tensor:
-    """The distributions that tokens are drawn from, `[answers, vocabulary]` in float64, for temperatures above 0 and
-    logits to which penalties have been applied."""
+def weights(logits: torch.Tensor, wanted: Sequence[Parameters]) -> torch.Tensor:
+    """What each token weighs in the draw, `[answers, vocabulary]` in float32: its probability divided by that of the
+    likeliest; nought where a rule cuts it. For temperatures above 0 and logits to which penalties have been applied."""
+    temperatures = _column([one.temperature for one in wanted], logits)
     # Taking the maximum away first keeps a tiny temperature from overflowing.
-    scaled = (logits - logits.amax(-1, keepdim=True)).double() / _column([one.temperature for one in wanted], logits)
-    if any(one.top_k or one.top_p < 1 for one in wanted):
-        scaled = scaled.masked_fill(~_kept(scaled, wanted), -torch.inf)
+    scaled = (logits - logits.amax(-1, keepdim=True)).div_(temperatures)
+    heavy = scaled.exp()
     if any(one.min_p for one in wanted):
-        chances = scaled.softmax(-1)
-        floor = chances.amax(-1, keepdim=True) * _column([one.min_p for one in wanted], logits)
-        scaled = scaled.masked_fill(chances < floor, -torch.inf)
-    return scaled.softmax(-1)
+        # min_p compares with the likeliest, which weighs 1; it stays itself whatever rounding does.
+        light = heavy < _column([one.min_p for one in wanted], logits)
+    cut = [row for row, one in enumerate(wanted) if 0 < one.top_k < logits.shape[-1] or one.top_p < 1]
+    if cut:
+        some = slice(None) if len(cut) == len(wanted) else cut
+        heavy[some] = torch.where(_kept(scaled[some], heavy[some], [wanted[row] for row in cut]), heavy[some], 0.0)
+    if any(one.min_p for one in wanted):
+        heavy.masked_fill_(light, 0.0)
+    return heavy
 
 
-def _at(chances: torch.Tensor, numbers: Sequence[float]) -> torch.Tensor:
-    """The first token, in the order of ids, at which the cumulated probability passes the number."""
-    cumulated = chances.cumsum(-1)
-    aim = _column(numbers, chances) * cumulated[:, -1:]
-    return torch.searchsorted(cumulated, aim, right=True).squeeze(1).clamp_(max=chances.shape[-1] - 1)
+def _kept(scaled: torch.Tensor, heavy: torch.Tensor, wanted: Sequence[Parameters]) -> torch.Tensor:
+    """Which tokens top_k and top_p leave, `[answers, vocabulary]`. Of equals the lower id comes first.
+
+    Both rules keep the likeliest m tokens of a row, so all that has to be found is m; no order of all tokens."""
+    size = scaled.shape[-1]
+    most = [min(one.top_k or size, size) for one in wanted]
+    look = min(max([_FIRST_LOOK, *(k for k in most if k < size)]), size)
+    count, border = _count(scaled, heavy, wanted, most, look)
+    open_ended = [row for row, k in enumerate(most) if k > look]
+    if open_ended and bool((count[open_ended] == look).any()):
+        count, border = _count(scaled, heavy, wanted, most, size)
+    above = scaled > border
+    equal = scaled == border
+    rank = equal.cumsum(-1, dtype=torch.int32)
+    kept: torch.Tensor = above | (equal & (rank <= count - above.sum(-1, keepdim=True)))
+    return kept
+
+
+def _count(
+    scaled: torch.Tensor, heavy: torch.Tensor, wanted: Sequence[Parameters], most: Sequence[int], look: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """How many tokens each row keeps, at most `look`, and the value of the last of them; both `[answers, 1]`."""
+    values = scaled.topk(look, dim=-1).values
+    chances = values.exp().double()
+    limits = torch.tensor(most, device=scaled.device).unsqueeze(1)
+    first = torch.arange(look, device=scaled.device) < limits
+    # Behind the first `top_k` the mass is that of those; without a top_k it is that of all.
+    whole = torch.where(
+        limits >= scaled.shape[-1], heavy.sum(-1, keepdim=True, dtype=torch.float64), (chances * first).sum(-1, True)
+    )
+    before = (chances.cumsum(-1) - chances) / whole
+    # The mass before the first token is nothing, so that one always stays; rounding must not take a token when top_p
+    # is 1.
+    top_p = _column([one.top_p for one in wanted], before)
+    count = (first & ((before < top_p) | (top_p >= 1))).sum(-1, keepdim=True).clamp_(min=1)
+    return count, values.gather(-1, count - 1)
+
+
+def _at(heavy: torch.Tensor, numbers: Sequence[float]) -> torch.Tensor:
+    """The first token, in the order of ids, at which the cumulated weight passes the number's share of all."""
+    cumulated = heavy.cumsum(-1, dtype=torch.float64)
+    aim = _column(numbers, cumulated) * cumulated[:, -1:]
+    return torch.searchsorted(cumulated, aim, right=True).squeeze(1).clamp_(max=heavy.shape[-1] - 1)
+
+
+def _chances(
+    plain: torch.Tensor, tokens: torch.Tensor, wanted: Sequence[Parameters]
+) -> dict[int, tuple[float, tuple[tuple[int, float], ...]]]:
+    """Log-probabilities for the rows that want them."""
+    rows = [row for row, one in enumerate(wanted) if one.logprobs]
+    if not rows:
+        return {}
+    logs = plain[rows].double().log_softmax(-1)
+    own = logs.gather(-1, tokens[rows].unsqueeze(1)).squeeze(1).tolist()
+    most = max(wanted[row].top_logprobs for row in rows)
+    best = logs.topk(most, dim=-1)
+    values, ids = best.values.tolist(), best.indices.tolist()
+    return {
+        row: (own[place], tuple(zip(ids[place], values[place], strict=True))[: wanted[row].top_logprobs])
+        for place, row in enumerate(rows)
+        if math.isfinite(own[place])
+    }
 
 
 def _column(values: Sequence[float], like: torch.Tensor) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float64, device=like.device).unsqueeze(1)
-
-
-def _kept(scaled: torch.Tensor, wanted: Sequence[Parameters]) -> torch.Tensor:
-    """Which tokens top_k and top_p leave, `[answers, vocabulary]`. Of equals the lower id comes first."""
-    size = scaled.shape[-1]
-    ordered, ids = scaled.sort(stable=True, dim=-1, descending=True)
-    limits = torch.tensor([min(one.top_k or size, size) for one in wanted], device=scaled.device).unsqueeze(1)
-    kept = torch.arange(size, device=scaled.device) < limits
-    chances = ordered.masked_fill(~kept, -torch.inf).softmax(-1)
-    before = chances.cumsum(-1) - chances
-    # The mass before the first token is nothing, so that one always stays; rounding must not take a token when
-    # top_p is 1.
-    top_p = _column([one.top_p for one in wanted], scaled)
-    kept &= (before < top_p) | (top_p >= 1)
-    return torch.zeros_like(kept).scatter_(-1, ids, kept)
+    return torch.tensor(values, dtype=like.dtype, device=like.device).unsqueeze(1)

@@ -10,7 +10,8 @@ import torch
 from models_serving.contracts import Chunk
 from models_serving.engine.loading import LoadedModel, LoadError
 from models_serving.engine.parameters import Parameters
-from models_serving.engine.slots import Ended, Engine
+from models_serving.engine.requests import Asking, Ended
+from models_serving.engine.slots import Engine
 
 _STEPS = 16
 _SHORT = 5
@@ -54,7 +55,7 @@ def _ours(loaded: LoadedModel, engine: Engine, prompts: list[list[int]]) -> list
             done.set()
 
     wanted = Parameters(max_tokens=_STEPS, min_tokens=_STEPS, seed=0, temperature=0.0)
-    tickets = engine.submit([(prompt, wanted) for prompt in prompts], [hear] * len(prompts), seconds=600)
+    tickets = engine.submit([(prompt, wanted) for prompt in prompts], [hear] * len(prompts), Asking(seconds=600))
     done.wait(660)
     if error := next((end.error for end in ends if end.reason != "length"), ""):
         raise LoadError(f"{loaded.name}: the engine cannot run this model ({error})")

@@ -40,6 +40,10 @@ class Detokeniser:
         self._context = self._given = len(self._tokens)
         return now[len(before) :].rstrip(_HALF)
 
+    def single(self, token: int) -> str:
+        """The text of one token by itself; half a character shows as a replacement character."""
+        return self._tokenizer.decode([token], skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
     def _window(self) -> str:
         return self._decoded(self._tokens[self._context :])
 

@@ -11,7 +11,8 @@ import uvicorn
 from models_serving.contracts import Chunk, Message
 from models_serving.engine.opening import OpenModel
 from models_serving.engine.parameters import Parameters
-from models_serving.engine.slots import Ended, Engine, Ticket
+from models_serving.engine.requests import Asking, Ended, Ticket
+from models_serving.engine.slots import Engine
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Heard:
 def begin(engine: Engine, prompts: list[tuple[list[int], Parameters]], **options: Any) -> list[tuple[Ticket, Heard]]:
     """Submit requests together."""
     heard = [Heard() for _ in prompts]
-    return list(zip(engine.submit(prompts, heard, **options), heard, strict=True))
+    return list(zip(engine.submit(prompts, heard, Asking(**options)), heard, strict=True))
 
 
 def answer(model: OpenModel, text: str = "hello", **wanted: Any) -> tuple[str, Ended]:

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from models_serving.contracts import Chunk, Message
 from models_serving.engine import selfcheck
 from models_serving.engine.loading import LoadError, ModelSpec, load
 from models_serving.engine.opening import OpenModel, open_model
 from models_serving.engine.parameters import InvalidRequestError, Parameters
+from models_serving.engine.requests import Ended
 from models_serving.engine.runner import Layers, Runner
-from models_serving.engine.slots import Ended, Engine, QueueFullError
+from models_serving.engine.slots import Engine
+from models_serving.engine.waiting import QueueFullError
 from tests.models_serving import tiny
 from tests.models_serving.serving import Heard, answer, begin, drawn, until
 
@@ -254,7 +254,7 @@ def test_a_failing_step_ends_its_requests_and_the_next_ones_are_served(folders: 
 
     engine._runner.decode = break_once  # type: ignore[method-assign] # a fault is put in
     engine.start()
-    ends = [heard.end for _, heard in begin(engine, [(tokens(3), plain(9))] * 2)]
+    ends = [heard.end for _, heard in begin(engine, [(tokens(3, start), plain(9)) for start in (1, 2)])]
     assert [(end.reason, end.error) for end in ends] == [("error", "the engine failed: RuntimeError")] * 2
     [after] = drawn(engine, [(tokens(5), plain(3))])
     assert len(after) == 3
@@ -293,53 +293,6 @@ def test_a_listener_that_raises_is_treated_as_gone(llama: OpenModel) -> None:
     assert (calls[-1].reason, len(calls)) == ("cancelled", 2)
 
 
-request_mix = st.lists(
-    st.tuples(
-        st.integers(1, 60),  # prompt length
-        st.integers(0, 2),  # which prompt: some are shared
-        st.integers(1, 30),  # max_tokens
-        st.sampled_from(["run", "cancel now", "cancel at first", "overdue"]),
-        st.floats(0, 2),
-    ),
-    min_size=1,
-    max_size=14,
-)
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(mix=request_mix)
-def test_any_mix_of_requests_leaves_no_slot_taken_and_nobody_waiting(
-    shared_engine: Engine, mix: list[tuple[int, int, int, str, float]]
-) -> None:
-    begun = []
-    for length, start, max_tokens, fate, temperature in mix:
-        request = (tokens(length, start), plain(max_tokens, temperature=temperature))
-        [(ticket, heard)] = begin(shared_engine, [request], seconds=0.0 if fate == "overdue" else 600.0)
-        if fate == "cancel now":
-            ticket.cancel()
-        if fate == "cancel at first":
-            heard.on_event = lambda event, ticket=ticket: ticket.cancel()
-        begun.append((ticket, heard, fate, max_tokens))
-    for ticket, heard, fate, max_tokens in begun:
-        assert heard.end.completion_tokens == len(ticket.drawer.drawn) <= max_tokens
-        if fate == "run":
-            assert (heard.end.reason, heard.end.completion_tokens) == ("length", max_tokens)
-        if fate == "overdue":
-            assert heard.end.reason == "deadline"
-    until(lambda: shared_engine.load == {"running": 0, "filling": 0, "waiting": 0})
-    # After all that a row still holds what belongs to it.
-    assert drawn(shared_engine, [(tokens(21), plain(12))]) == [shared_engine.expected]  # type: ignore[attr-defined] # set by the fixture
-
-
-@pytest.fixture(scope="module")
-def shared_engine(folders: dict[str, Path]) -> Any:
-    engine = an_engine(folders["mistral"], slots=3, prefill_tokens=32)
-    engine.start()
-    [engine.expected] = drawn(engine, [(tokens(21), plain(12))])  # type: ignore[attr-defined] # kept for the test
-    yield engine
-    engine.close()
-
-
 def test_the_self_check_refuses_a_wrong_window(folders: dict[str, Path]) -> None:
     loaded = load(ModelSpec("m", str(folders["mistral"])))
     runner = Runner(loaded.model, Layers({"full_attention": None}), slots=2, max_len=loaded.max_len)
@@ -354,7 +307,7 @@ def test_the_self_check_refuses_a_wrong_window(folders: dict[str, Path]) -> None
 def test_the_self_check_reaches_beyond_the_window(folders: dict[str, Path], kind: str) -> None:
     model = open_model(ModelSpec(kind, str(folders[kind]), slots=1))
     model.engine.close()
-    assert model.checked == {"prompts": [5, 48], "steps": 16, "beyond_window": None if kind == "llama" else True}
+    assert model.checked == {"prompts": [5, 48], "steps": 16, "beyond_window": True if kind in tiny.WINDOWED else None}
 
 
 def test_what_cannot_be_honoured_is_refused_by_name(llama: OpenModel) -> None:

@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from models_serving.engine.parameters import Parameters
-from models_serving.engine.sampling import Drawer, draw, probabilities, uniform
+from models_serving.engine.sampling import Drawer, draw, uniform, weights
 
 SIZE = 50
 
@@ -33,6 +33,10 @@ def a_drawer(prompt: list[int], so_far: list[int], **wanted: Any) -> Drawer:
     for token in so_far:
         drawer.note(token)
     return drawer
+
+
+def tokens_of(logits: torch.Tensor, drawers: list[Drawer]) -> list[int | None]:
+    return [drawn and drawn.token for drawn in draw(logits, drawers)]
 
 
 def plain_probabilities(logits: np.ndarray, drawer: Drawer) -> np.ndarray:
@@ -90,15 +94,15 @@ def test_each_row_of_a_batch_has_the_distribution_that_the_definitions_give(
     drawers = [a_drawer(prompt, so_far, **wanted) for prompt, so_far, wanted in rows]
     expected = [plain_probabilities(row, drawer) for row, drawer in zip(logits.numpy(), drawers, strict=True)]
     before = logits.clone()
-    tokens = draw(logits, drawers)
+    tokens = tokens_of(logits, drawers)
     assert torch.equal(logits, before)
     bent = logits.clone()
     for row, drawer in enumerate(drawers):
         drawer.bend(bent[row])
     hot = [row for row, drawer in enumerate(drawers) if drawer.parameters.temperature > 0]
-    got = probabilities(bent[hot], [drawers[row].parameters for row in hot]).numpy() if hot else []
+    got = weights(bent[hot], [drawers[row].parameters for row in hot]).double().numpy() if hot else []
     for row, mine in zip(hot, got, strict=True):
-        np.testing.assert_allclose(mine, expected[row], atol=1e-5)
+        np.testing.assert_allclose(mine / mine.sum(), expected[row], atol=1e-5)
     for token, theirs, drawer in zip(tokens, expected, drawers, strict=True):
         assert token is not None
         # Two ways of adding up may differ in the last digits, so the interval has soft borders.
@@ -123,7 +127,7 @@ def test_the_distribution_is_the_one_of_transformers_processors(seed: int) -> No
     )(torch.tensor([prompt]), logits.clone())
     expected = theirs.softmax(-1)[0].double().numpy()
     drawers = [a_drawer(prompt, [], seed=number, **wanted) for number in range(4000)]
-    counts = np.bincount([token or 0 for token in draw(logits.expand(4000, -1), drawers)], minlength=SIZE)
+    counts = np.bincount([token or 0 for token in tokens_of(logits.expand(4000, -1), drawers)], minlength=SIZE)
     assert set(np.flatnonzero(counts)) <= set(np.flatnonzero(expected))
     # Pearson's statistic stays below the 99.9 % quantile for up to 19 degrees of freedom.
     likely = expected * 4000 > 5
@@ -142,18 +146,18 @@ def test_the_random_number_depends_on_seed_choice_and_position_only() -> None:
 def test_greedy_takes_the_first_of_equals() -> None:
     logits = torch.zeros(1, SIZE)
     logits[0, [4, 9]] = 5.0
-    assert draw(logits, [a_drawer([], [], temperature=0.0)]) == [4]
+    assert tokens_of(logits, [a_drawer([], [], temperature=0.0)]) == [4]
 
 
 def test_rows_without_numbers_draw_nothing_and_leave_the_others_alone() -> None:
     logits = logits_of(1, 3)
-    alone = draw(logits, [a_drawer([], [], seed=seed) for seed in range(3)])
+    alone = tokens_of(logits, [a_drawer([], [], seed=seed) for seed in range(3)])
     logits[1, 5] = math.nan
-    assert draw(logits, [a_drawer([], [], seed=seed) for seed in range(3)]) == [alone[0], None, alone[2]]
+    assert tokens_of(logits, [a_drawer([], [], seed=seed) for seed in range(3)]) == [alone[0], None, alone[2]]
     logits[1] = -math.inf
-    assert draw(logits, [a_drawer([], [], seed=seed) for seed in range(3)]) == [alone[0], None, alone[2]]
+    assert tokens_of(logits, [a_drawer([], [], seed=seed) for seed in range(3)]) == [alone[0], None, alone[2]]
 
 
 def test_half_precision_logits_are_drawn_from_in_full_precision() -> None:
     half = logits_of(3).bfloat16()
-    assert draw(half, [a_drawer([], [], seed=8)]) == draw(half.float(), [a_drawer([], [], seed=8)])
+    assert tokens_of(half, [a_drawer([], [], seed=8)]) == tokens_of(half.float(), [a_drawer([], [], seed=8)])

@@ -184,7 +184,7 @@ def test_a_full_queue_answers_429_and_recovers(server: RunningServer) -> None:
         until(lambda number=number: model.engine.load == {"running": 1, "filling": 0, "waiting": number})
     [busy] = ask_sync(endpoint(server), asked)
     assert isinstance(busy, Failed)
-    assert (busy.kind, busy.error, busy.retry_after) == ("busy", "HTTP 429: the queue is full", 1.0)
+    assert (busy.kind, busy.error, busy.retry_after) == ("busy", "HTTP 429: busy, retry after 1 s", 1.0)
     gate.set()
     for thread in threads:
         thread.join()
@@ -202,7 +202,7 @@ def test_a_client_that_leaves_frees_its_slot(server: RunningServer, streamed: bo
     with socket.create_connection((asking.url.host, asking.url.port or 80)) as connection:
         connection.sendall(f"POST {asking.url.path} HTTP/1.1\r\n{head}\r\n".encode() + asking.content)
         until(lambda: len(steps) == 1)
-    [ticket] = model.engine._rows
+    [ticket] = model.engine._rows.running
     until(lambda: ticket.cancelled)
     gate.set()
     until(lambda: idle(model.engine))

@@ -10,13 +10,23 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
+    PhiConfig,
+    PhiForCausalLM,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    SmolLM3Config,
+    SmolLM3ForCausalLM,
 )
 
 TEMPLATE = (
@@ -48,7 +58,19 @@ KINDS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     ),
     "mistral": (MistralForCausalLM, MistralConfig, {"sliding_window": 16}),
     "gemma2": (Gemma2ForCausalLM, Gemma2Config, {"sliding_window": 16, "head_dim": 8, "query_pre_attn_scalar": 8}),
+    "gemma3": (
+        Gemma3ForCausalLM,
+        Gemma3TextConfig,
+        # one layer in two looks at everything, with a rotation of its own
+        {"sliding_window": 16, "head_dim": 8, "query_pre_attn_scalar": 8, "sliding_window_pattern": 2},
+    ),
+    "qwen3": (Qwen3ForCausalLM, Qwen3Config, {"head_dim": 8}),
+    "phi": (PhiForCausalLM, PhiConfig, {"num_key_value_heads": 4}),
+    "phi3": (Phi3ForCausalLM, Phi3Config, {"sliding_window": 16}),
+    # one layer in two has no rotation
+    "smollm3": (SmolLM3ForCausalLM, SmolLM3Config, {"no_rope_layer_interval": 2}),
 }
+WINDOWED = {"qwen2", "mistral", "gemma2", "gemma3", "phi3"}
 
 
 @cache
