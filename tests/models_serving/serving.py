@@ -64,8 +64,8 @@ def drawn(engine: Engine, prompts: list[tuple[list[int], Parameters]]) -> list[l
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Return when the condition holds; fail after a minute."""
-    give_up = time.monotonic() + 60
+    """Return when the condition holds; fail after three minutes, which a busy machine may take to start a process."""
+    give_up = time.monotonic() + 180
     while not condition():
         assert time.monotonic() < give_up, "it never came true"
         threading.Event().wait(0.002)

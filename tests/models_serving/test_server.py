@@ -259,7 +259,7 @@ def test_the_process_serves_a_configuration_and_ends_running_answers_on_sigterm(
 ) -> None:
     config = tmp_path / "models.yaml"
     config.write_text(f"- {{name: tiny, path: {folders['llama']}, slots: 1, max_len: 500}}\n")
-    process = start_process("--config", str(config), "--port", str(unused_tcp_port))
+    process = start_process("--config", str(config), "--port", str(unused_tcp_port), "--threads", "1")
     try:
         root = f"http://127.0.0.1:{unused_tcp_port}"
 
