@@ -1,0 +1,176 @@
+"""Many people in live turns of four candidates at once, on the demo models and all that `make run` starts: how long
+until a first token, whether the slowest person gets their share, and whether anything stays stuck; the same with
+admission; and the same with the model process killed in the middle. It starts the whole site on the loopback, each
+scenario with a fresh one, and stops it.
+
+`make bench NAME=live_streams`; `PEOPLE=20` for less, `SCENARIOS=open,admission,killed` for some of them."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks._keeping import keep, percentile
+from tests.live import ROOT, wait_until
+from tests.servers import a_free_port
+
+PEOPLE = int(os.environ.get("PEOPLE", "60"))
+SCENARIOS = os.environ.get("SCENARIOS", "open,admission,killed").split(",")
+# seconds within which 95 of 100 answers are to begin, where people are admitted
+TARGET = float(os.environ.get("TARGET", "5"))
+READY = "Ctrl-C stops everything."
+MODELS = ["demo-terse", "demo-warm", "demo-formal", "demo-playful"]
+FOUR = {"candidates": {"recipe": "distinct_models", "k": 4}, "protocol": "rate"}
+
+
+def document(scenario: str) -> dict[str, Any]:
+    """Consent, one talk of two turns with four candidates each, and the end."""
+    talk: dict[str, Any] = {"conversations": "talk", "count": 1, "opening": FOUR, "turns": FOUR | {"min": 2, "max": 2}}
+    if scenario == "admission":
+        talk["admission"] = {"first_token": TARGET}
+    return {
+        "study": "live",
+        "title": "Live turns",
+        "consent": [{"version": "c1", "text": "A test.", "statements": [{"name": "agree", "text": "I agree"}]}],
+        "models": {"pool": MODELS, "sampling": {"max_tokens": 40}, "deadline": 120, "on_failure": {"retries": 3}},
+        "questions": {"score": {"kind": "slider", "text": "How good?", "scale": {"min": 1, "max": 100}}},
+        "protocols": {"rate": {"per_candidate": ["score"], "choice": {"from": "score", "tie": "first"}}},
+        "steps": [{"consent": "c1"}, talk, {"debrief": {"text": "Thank you."}}],
+    }
+
+
+def main() -> int:
+    wrong = 0
+    for scenario in SCENARIOS:
+        # a process of its own each time, because Django is set up for one database
+        process = multiprocessing.get_context("spawn").Process(target=one, args=(scenario,))
+        process.start()
+        process.join()
+        wrong += process.exitcode != 0
+    return wrong
+
+
+def one(scenario: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="plurivox-bench-", ignore_cleanup_errors=True) as folder:
+        environment = {
+            "DATA_DIR": folder,
+            "PORT": str(a_free_port()),
+            "MODEL_SERVER_PORT": str(a_free_port()),
+            "STARTS_PER_MINUTE": "100000",
+        }
+        os.environ |= environment | {"DJANGO_SETTINGS_MODULE": "annotation.settings"}
+        with running(Path(folder)):
+            figures = taken_part(scenario, Path(folder), f"http://127.0.0.1:{environment['PORT']}")
+    print(f"{scenario}: {json.dumps(figures)}", flush=True)  # noqa: T201 - a benchmark
+    keep("live_streams", {"scenario": scenario} | figures)
+    sys.exit(1 if figures["stuck"] or figures["errors"] else 0)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[None]:
+    """The whole site, until it is stopped as by Ctrl-C."""
+    said = folder / "said.txt"
+    with said.open("w") as out:
+        site = subprocess.Popen([sys.executable, "manage.py", "up"], cwd=ROOT, stdout=out, stderr=out)
+    try:
+        wait_until("the site", lambda: READY in said.read_text() or site.poll() is not None, seconds=180)
+        assert site.poll() is None, said.read_text()
+        yield
+    finally:
+        site.send_signal(signal.SIGINT)
+        site.wait(timeout=60)
+
+
+def taken_part(scenario: str, folder: Path, url: str) -> dict[str, Any]:
+    import django  # noqa: PLC0415 - the settings read the environment
+
+    django.setup()
+    from django.core.management import call_command  # noqa: PLC0415 - only after the settings are read
+
+    from annotation.participation.rehearsal.run import Rehearsal  # noqa: PLC0415
+    from annotation.studies.loading import checked  # noqa: PLC0415
+
+    file = folder / "live.yaml"
+    file.write_text(json.dumps(document(scenario)))
+    call_command("study", "load", str(file), "--open", verbosity=0)
+    bots = Rehearsal(checked(document(scenario)), url, PEOPLE, seed=1, at_once=PEOPLE)
+    killed: list[str] = []
+    watching = threading.Thread(target=kill_models, args=(folder, killed), daemon=True)
+    began = time.monotonic()
+    if scenario == "killed":
+        watching.start()
+    journeys = list(bots.run())
+    seconds = time.monotonic() - began
+    if scenario == "killed":
+        watching.join(timeout=60)
+    ends = Counter(journey.end or "error" for journey in journeys)
+    errors = [journey.error for journey in journeys if journey.error]
+    waited = sum(journey.counts["wait"] for journey in journeys)
+    return {"people": PEOPLE, "seconds": round(seconds, 1), "ends": ends, "errors": errors[:5], "killed": killed} | {
+        "looks_at_the_line": waited,
+        **figures_of_turns(),
+    }
+
+
+def kill_models(folder: Path, killed: list[str]) -> None:
+    """`kill -9` of the model process when a third of the answers are there."""
+    from django.db import connection  # noqa: PLC0415 - only after the settings are read
+
+    from annotation.items.models import Generation  # noqa: PLC0415
+
+    done = Generation.objects.filter(state=Generation.State.DONE)
+    wait_until("a third of the answers", lambda: done.count() >= PEOPLE * 8 // 3, seconds=600)
+    pid = int((folder / "run" / "models.pid").read_text().split()[0])
+    killed.append(f"at {done.count()} answers, {Generation.objects.filter(state='running').count()} under way")
+    os.kill(pid, signal.SIGKILL)
+    connection.close()
+
+
+def figures_of_turns() -> dict[str, Any]:
+    """What the rows say afterwards."""
+    from annotation.conversations.models import Turn  # noqa: PLC0415 - only after the settings are read
+    from annotation.items.models import Candidate, Generation  # noqa: PLC0415
+    from models_serving.catalog.models import OpenRequest  # noqa: PLC0415
+
+    done = Generation.objects.filter(state=Generation.State.DONE).select_related("candidate__item__turn")
+    first, engine, waits, tokens = [], [], defaultdict(list), Counter[str]()
+    for row in done:
+        turn = row.candidate.item.turn
+        assert row.first_token_s is not None
+        first.append((row.started_at - turn.started_at).total_seconds() + row.first_token_s)
+        engine.append(row.first_token_s)
+        tokens[str(turn.conversation_id)] += row.completion_tokens or 0
+    for turn in Turn.objects.exclude(ready_at=None):
+        assert turn.ready_at is not None
+        waits[str(turn.conversation_id)].append((turn.ready_at - turn.started_at).total_seconds())
+    # tokens that a person gets in a second of waiting, beside what everybody gets on average
+    rates = sorted(tokens[person] / max(sum(spent), 0.001) for person, spent in waits.items())
+    stuck = Turn.objects.filter(state=Turn.State.GENERATING).count()
+    unfinished = Candidate.objects.filter(item__turn__state__in=["ready", "judged"]).exclude(state="final").count()
+    return {
+        "answers": len(first),
+        "first_token_p50_s": round(percentile(first, 0.5), 2),
+        "first_token_p95_s": round(percentile(first, 0.95), 2),
+        "engine_first_token_p95_s": round(percentile(engine, 0.95), 2),
+        "turn_p50_s": round(percentile([one for spent in waits.values() for one in spent], 0.5), 2),
+        "slowest_turn_s": round(max(one for spent in waits.values() for one in spent), 2),
+        "slowest_persons_share": round(rates[0] / (sum(rates) / len(rates)), 2),
+        "turns": Counter(Turn.objects.values_list("state", flat=True)),
+        "attempts": Counter(Generation.objects.values_list("state", flat=True)),
+        "tried_before_the_first_token": sum(len(row.route["tries"]) for row in done if row.route),
+        "stuck": stuck + unfinished + OpenRequest.objects.count(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
