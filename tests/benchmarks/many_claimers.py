@@ -56,7 +56,7 @@ def claim(kind: str, folder: Path, environment: dict[str, str], killed: bool) ->
     return {
         "processes": len(people),
         "items": ITEMS,
-        "judgements": len(acknowledged),
+        "receipts": len(acknowledged),
         "reopened": expired,
         "errors": errors,
         "wrong": what_is_wrong(acknowledged, ITEMS),
