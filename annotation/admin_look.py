@@ -34,6 +34,7 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
         ("Conversations", "forum", "conversations_conversation"),
         ("Judgements", "balance", "judgements_judgement"),
         ("Quality flags", "flag", "quality_flag"),
+        ("Places of steps", "event_seat", "assignments_stepplaces"),
         ("Assignments", "assignment", "assignments_assignment"),
         ("Showings", "visibility", "assignments_presentation"),
     ],
@@ -55,6 +56,7 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
     "Administration": [
         ("Staff", "manage_accounts", "accounts_user"),
         ("Groups", "group_work", "auth_group"),
+        ("API tokens", "key", "api_apitoken"),
         ("Identities", "fingerprint", "accounts_identity"),
         ("Audit log", "receipt_long", "accounts_auditentry"),
         ("Periodic jobs", "update", "django_celery_beat_periodictask"),
@@ -79,6 +81,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("img/mark.svg")}],
     "STYLES": [lambda request: static("css/admin.css")],
     "SHOW_BACK_BUTTON": True,
+    "DASHBOARD_CALLBACK": "annotation.front_page.dashboard",
     "COLORS": {"primary": PRIMARY},
     "SIDEBAR": {
         "show_search": True,

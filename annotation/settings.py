@@ -227,6 +227,8 @@ IMPORTS_DIR = DATA_DIR / "imports"
 IMPORT_MAX_MB = read_int("IMPORT_MAX_MB", 2048, least=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 LOGIN_URL = "admin:login"
+# who signs in without having been led there
+LOGIN_REDIRECT_URL = "admin:index"
 FORM_RENDERER = "django.forms.renderers.DjangoTemplates"
 
 # ---- security ------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from annotation.common.admin import ReadOnlyAdmin
 from annotation.common.errors import DomainError, NotFoundError
 from annotation.items.forms import MappingForm, UploadForm, uses_offered
 from annotation.items.models import Candidate, Generation, Item, ItemSet, MediaFile, SetJob
+from annotation.items.next_steps import what_next
 from annotation.items.pages import shown_item
 from annotation.items.services.batches import request_generation
 from annotation.items.services.imports import item_set_named, receive_file, request_check, request_import
@@ -167,6 +168,7 @@ class SetJobAdmin(OfOwnStudies, ReadOnlyAdmin):
             "uses": uses_offered(),
             "under_way": job.state in UNDER_WAY,
             "over": job.state in OVER,
+            "next": what_next(job),
             "preview": [shown_item(one) for one in job.report.get("preview", ())],
         }
         return TemplateResponse(request, "admin/items/job.html", context, status=422 if form and form.errors else 200)
@@ -175,7 +177,8 @@ class SetJobAdmin(OfOwnStudies, ReadOnlyAdmin):
         if job.kind != SetJob.Kind.IMPORT or job.state in (*UNDER_WAY, SetJob.State.DONE):
             return None
         sent = request.POST if request.POST.get("do") == "check" else None
-        return MappingForm(sent, columns=job.options["columns"], mapping=job.options["mapping"])
+        known = job.options
+        return MappingForm(sent, columns=known["columns"], mapping=known["mapping"], remarks=known.get("remarks"))
 
     def _do(self, request: HttpRequest, job: SetJob, form: MappingForm | None) -> bool:
         """What was asked for; `False` where the form has mistakes."""

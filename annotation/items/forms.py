@@ -8,7 +8,9 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, 
 from annotation.accounts.models import User
 from annotation.common.errors import DocumentError
 from annotation.items.importing.mapping import ITEM_USES, LETTERS, PARTS, read_mapping
+from annotation.items.models import ItemSet
 from annotation.studies.models import Study
+from annotation.studies.queries import draft_sets
 
 NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,79}$"
 
@@ -20,8 +22,9 @@ class UploadForm(forms.Form):
     name = forms.RegexField(
         NAME,
         label="Item set",
-        widget=UnfoldAdminTextInputWidget,
-        help_text="The set's name in the study's document, such as pairs. A set that is there already gets more items.",
+        widget=UnfoldAdminTextInputWidget(attrs={"list": "sets", "autocomplete": "off", "spellcheck": "false"}),
+        help_text="As the study's document names it; the sets of the chosen study are offered. A set that is there "
+        "already gets more items.",
         error_messages={"invalid": "Letters, digits, - and _ are allowed; the first is a letter."},
     )
     licence = forms.CharField(
@@ -37,14 +40,33 @@ class UploadForm(forms.Form):
         super().__init__(*args, **kwargs)
         studies = Study.objects.all() if user.is_superuser else Study.objects.filter(owner=user)
         self.fields["study"].queryset = studies  # type: ignore[attr-defined]  # a ModelChoiceField
+        self.studies = studies
+
+    def sets(self) -> list[tuple[Study, str]]:
+        """Every set that a study's draft names, or that has items already, with its study."""
+        there: dict[int, list[str]] = {}
+        for study_id, name in ItemSet.objects.filter(study__in=self.studies).values_list("study_id", "name"):
+            there.setdefault(study_id or 0, []).append(name)
+        return [
+            (study, name)
+            for study in self.studies
+            for name in dict.fromkeys([*draft_sets(study), *there.get(study.pk, ())])
+        ]
 
 
 class MappingForm(forms.Form):
     """One field a column: what it is used for."""
 
-    def __init__(self, *args: Any, columns: list[list[str]], mapping: dict[str, str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        columns: list[list[str]],
+        mapping: dict[str, str],
+        remarks: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.columns = columns
+        self.columns, self.remarks = columns, remarks or {}
         attributes = {"list": "uses", "autocomplete": "off", "spellcheck": "false", "placeholder": "not used"}
         for number, (path, _, _) in enumerate(columns):
             self.fields[f"use_{number}"] = forms.CharField(
@@ -67,9 +89,12 @@ class MappingForm(forms.Form):
                 self.add_error(f"use_{paths.index(path)}" if path in paths else None, text)
         return given
 
-    def rows(self) -> list[tuple[Any, str, str]]:
-        """Field, kind and sample of each column."""
-        return [(self[f"use_{number}"], kind, sample) for number, (_, kind, sample) in enumerate(self.columns)]
+    def rows(self) -> list[tuple[Any, str, str, str]]:
+        """Field, kind, sample and remark of each column."""
+        return [
+            (self[f"use_{number}"], kind, sample, self.remarks.get(path, ""))
+            for number, (path, kind, sample) in enumerate(self.columns)
+        ]
 
 
 def uses_offered() -> list[tuple[str, str]]:

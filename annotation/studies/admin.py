@@ -1,6 +1,7 @@
 """Studies for researchers: start from a preset, edit the draft, see what publishing changes, publish, open, close."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,7 +26,7 @@ from annotation.studies import loading, services
 from annotation.studies.diff import Change, changes
 from annotation.studies.models import Study, StudyVersion
 from annotation.studies.pools import PARAMETER, pool_token
-from annotation.studies.queries import document_of
+from annotation.studies.queries import document_of, draft_sets
 from annotation.studies.shelf import presets
 from models_serving.catalog.models import ServedModel
 
@@ -36,7 +37,7 @@ def _as_form_errors(error: DomainError) -> forms.ValidationError:
 
 
 # the admin's theme cuts labels of radio buttons off at one line
-OFFER = '<span class="block whitespace-normal"><strong>{}</strong> {}</span>'
+OFFER = '<span class="block whitespace-normal"><strong>{}</strong> <code class="preset-name">{}</code> {}</span>'
 
 
 class NewStudyForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -50,10 +51,11 @@ class NewStudyForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
         model = Study
         fields = ["slug"]
         widgets = {"slug": UnfoldAdminTextInputWidget}
+        help_texts = {"slug": "The study's name in its addresses and releases. It stays as it is."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        offered = [(one.name, format_html(OFFER, one.title, one.summary)) for one in presets()]
+        offered = [(one.name, format_html(OFFER, one.title, one.name, one.summary)) for one in presets()]
         self.fields["preset"].choices = offered  # type: ignore[attr-defined]  # a ChoiceField
 
     def tree(self) -> loading.Tree:
@@ -161,6 +163,13 @@ class StudyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
         saved = services.save_source(slug=obj.slug, tree=form.tree(), actor=actor, now=now, owner=owner)  # type: ignore[arg-type]  # staff are our users
         obj.pk = saved.pk
 
+    def response_add(self, request: HttpRequest, obj: Study, post_url_continue: str | None = None) -> HttpResponse:
+        """On to the new study's own page: its document is what one wants next."""
+        answer: HttpResponse = super().response_add(request, obj, post_url_continue)
+        if "_addanother" in request.POST or "_popup" in request.POST:
+            return answer
+        return HttpResponseRedirect(reverse("admin:studies_study_change", args=[obj.pk]))
+
     # -- publishing --------------------------------------------------------------------------------------------------
     @action(description="Publish, open, close", url_path="run", permissions=["change"])  # type: ignore[untyped-decorator]  # unfold ships no types
     def run_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -194,6 +203,8 @@ class StudyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
             "changes": found,
             "breaks": any(change.breaks for change in found),
             "problems": problems or unreadable,
+            "sets": _sets(study),
+            "welcome": request.build_absolute_uri(reverse("participation:welcome", args=[study.slug])),
         }
         return TemplateResponse(request, "admin/studies/running.html", context, status=422 if problems else 200)
 
@@ -222,6 +233,28 @@ class StudyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
 
 def _linked(address: str) -> SafeString:
     return format_html('<a href="{}" target="_blank" rel="noopener">{}</a>', address, address)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSet:
+    """An item set that the draft names, with what is in it and where more comes from."""
+
+    name: str
+    items: int
+    held: int
+    source: str
+
+
+def _sets(study: Study) -> list[NamedSet]:
+    """What the study needs to have items in, before people come."""
+    named = draft_sets(study)
+    held = Count("items", filter=~Q(items__held=""))
+    counted = {one.name: one for one in study.item_sets.annotate(count=Count("items"), held_back=held)}
+    return [
+        NamedSet(name, row.count if row else 0, row.held_back if row else 0, source)
+        for name, source in named.items()
+        for row in [counted.get(name)]
+    ]
 
 
 def _pending(study: Study) -> tuple[list[Change], list[tuple[str, str]]]:

@@ -2,6 +2,7 @@
 prompts, pairs and ratings come; whoever imports sees it and can change every line."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +66,11 @@ class Field:
         text = next((_shown(value) for value in self.values if value not in (None, "")), "")
         return text if len(text) <= SAMPLE_CHARS else f"{text[:SAMPLE_CHARS]}…"
 
+    def repeated(self) -> list[tuple[Any, int]]:
+        """The values that several rows have, the most frequent first, with how many have them."""
+        counts = Counter(value for value in self.values if isinstance(value, str | int | float))
+        return [(value, times) for value, times in counts.most_common() if times > 1]
+
     def medium(self) -> str:
         """image, audio or video where the values are files or their names."""
         texts = [value for value in self.values if isinstance(value, str)]
@@ -123,6 +129,22 @@ def _kind(value: Any) -> str:
         return "messages"
     kinds = ((bool, "truth"), (int, "number"), (float, "number"), (str, "text"), (dict, "object"), (list, "list"))
     return next((name for kind, name in kinds if isinstance(value, kind)), "text")
+
+
+def remarks(fields: dict[str, Field], uses: dict[str, str]) -> dict[str, str]:
+    """Path → why a column that looks like an id is left out, for those that are."""
+    if "external_id" in uses.values():
+        return {}
+    looking = [one for one in fields.values() if one.name in IDS and one.path not in uses and EACH not in one.path]
+    return {one.path: _repeated(one) for one in looking if one.repeated()}
+
+
+def _repeated(one: Field) -> str:
+    value, times = one.repeated()[0]
+    return (
+        f"Looks like an id, but its values repeat ({_shown(value)} stands in {times} rows), and two items cannot have "
+        "the same. Without an id, each row gets one made of what is in it. To keep the values, use the column as a tag."
+    )
 
 
 def proposed(rows: Sequence[dict[str, Any]]) -> dict[str, str]:

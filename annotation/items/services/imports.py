@@ -17,7 +17,7 @@ from annotation.accounts.services import record_audit
 from annotation.common.errors import ConflictError, DocumentError, DomainError
 from annotation.items.importing.mapping import read_mapping
 from annotation.items.importing.problems import Problem
-from annotation.items.importing.proposing import SAMPLE_ROWS, Field, fields_of, proposed
+from annotation.items.importing.proposing import SAMPLE_ROWS, Field, fields_of, proposed, remarks
 from annotation.items.importing.sources import Source, open_source
 from annotation.items.models import ItemSet, SetJob
 from annotation.items.services.jobs import queue_job
@@ -82,6 +82,7 @@ def _waiting_job(job_id: uuid.UUID, item_set: ItemSet, path: Path, actor: str, n
     options |= {"format": source.format, "columns": [[one.path, one.kind, one.sample()] for one in fields.values()]}
     remembered = {path: use for path, use in item_set.mapping.items() if path in fields}
     options["mapping"] = remembered if remembered and len(remembered) == len(item_set.mapping) else proposed(rows)
+    options["remarks"] = remarks(fields, options["mapping"])
     with transaction.atomic():
         job.save(force_insert=True)
         details = {"set": item_set.name, "file": path.name}

@@ -11,6 +11,8 @@ from django.test import Client
 
 from annotation.accounts.models import AuditEntry, User
 from annotation.items.models import Item, ItemSet, MediaFile, SetJob
+from annotation.studies.loading import written
+from tests.factories import cards
 from tests.factories.item_files import empty_set, imported, jsonl, pair, png, ran, zip_bytes
 from tests.factories.staff import admin_browser
 from tests.factories.studies import study
@@ -192,3 +194,61 @@ def test_the_list_of_sets_asks_as_often_for_one_as_for_thirty(count: int, django
     client.get("/admin/items/itemset/")
     with django_assert_num_queries(5):
         client.get("/admin/items/itemset/")
+
+
+def named(page: str) -> list[tuple[str, str]]:
+    """What is offered as the name of a set, with the study's number."""
+    return re.findall(r'<option value="(\w+)" data-study="(\d+)">', page)
+
+
+def test_the_upload_offers_the_sets_that_own_studies_name_or_have(tmp_path: Path) -> None:
+    ann = researcher("ann")
+    mine, other = study(cards.document()), study()
+    mine.owner = ann
+    mine.draft = written(cards.document(item_sets={"things": {}, "more_things": {}}))
+    mine.save()
+    ItemSet.objects.create(study=mine, name="old")
+    ItemSet.objects.create(study=other, name="theirs")
+    offered = [("things", str(mine.pk)), ("more_things", str(mine.pk)), ("old", str(mine.pk))]
+    assert named(signed_in(ann).get(UPLOAD).content.decode()) == offered
+    assert named(admin_browser().get(UPLOAD).content.decode()) == [*offered, ("theirs", str(other.pk))]
+
+
+def test_a_column_with_repeated_ids_says_why_it_is_left_out(tmp_path: Path) -> None:
+    client = admin_browser()
+    job = sent(client, [pair(1), pair(1, prompt="Another question?")], tmp_path)
+    assert "its values repeat (p1 stands in 2 rows)" in text(client.get(address(job)))
+
+
+@pytest.mark.parametrize(
+    ("draft", "published", "state", "labels"),
+    [
+        ([], [], "draft", ["Edit the document", "Look at the items"]),
+        (["pairs"], [], "draft", ["Preview a card", "Publish the study", "Look at the items"]),
+        (["pairs"], ["pairs"], "draft", ["See the places", "Let people in", "Preview a card", "Look at the items"]),
+        (["pairs"], ["pairs"], "open", ["See the places", "Preview a card", "Look at the items"]),
+    ],
+)
+def test_an_import_that_is_done_says_what_comes_next(
+    tmp_path: Path, draft: list[str], published: list[str], state: str, labels: list[str]
+) -> None:
+    made = study(cards.document(item_sets={name: {} for name in ("things", *published)}), state=state)
+    made.draft = written(cards.document(item_sets={name: {} for name in ("things", *draft)}))
+    made.save()
+    job = imported(jsonl(tmp_path / "a.jsonl", [pair(1)]), empty_set(of=made))
+    page = admin_browser().get(address(job)).content.decode()
+    links = re.findall(r'<a href="([^"]+)">([^<]+)</a></li>', page.split('id="next"')[1])
+    assert [label for _, label in links] == labels
+    assert [admin_browser().get(link, follow=True).status_code for link, _ in links] == [200] * len(labels)
+
+
+def test_what_comes_next_leads_to_a_card_of_the_step_that_shows_the_set(tmp_path: Path) -> None:
+    made = study(cards.document())
+    made.draft = written(cards.document())
+    made.save()
+    job = imported(jsonl(tmp_path / "a.jsonl", [pair(7)]), empty_set("things", of=made))
+    link = re.search(r'<a href="([^"]+)">Preview a card', admin_browser().get(address(job)).content.decode())
+    assert link is not None
+    card = admin_browser().get(link[1]).content.decode()
+    assert link[1] == "/studies/preview/pairs/cards/1/"
+    assert [word for word in ("Question 7?", "Yes 7.", "No, never.") if word not in card] == []

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from annotation.items.importing.mapping import read_mapping
-from annotation.items.importing.proposing import fields_of, proposed
+from annotation.items.importing.proposing import fields_of, proposed, remarks
 from annotation.items.importing.sources import open_source
 from tests.factories.item_files import png
 
@@ -159,3 +159,12 @@ def test_real_pairs_are_recognised() -> None:
 def test_an_id_that_stands_twice_is_not_taken_for_the_rows_own() -> None:
     rows = [{"id": "same", "prompt": f"p{number}"} for number in range(3)]
     assert proposed(rows) == {"prompt": "messages"}
+
+
+def test_a_column_that_looks_like_an_id_and_is_left_out_is_told_with_the_value_that_repeats() -> None:
+    rows = [{"id": name, "idx": number, "prompt": "p"} for number, name in enumerate(("a", "b", "b", "b", "a"))]
+    fields, uses = fields_of(rows), {"prompt": "messages"}
+    assert {path: text.split(", and")[0] for path, text in remarks(fields, uses).items()} == {
+        "id": "Looks like an id, but its values repeat (b stands in 3 rows)"
+    }
+    assert remarks(fields, proposed(rows)) == {}

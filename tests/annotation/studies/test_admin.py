@@ -2,13 +2,18 @@
 
 import pytest
 from bs4 import BeautifulSoup
+from django.test import Client
 from django.urls import reverse
 
-from annotation.accounts.models import AuditEntry
-from annotation.studies.loading import preset_names, read_document
+from annotation.accounts.models import AuditEntry, User
+from annotation.items.models import Item
+from annotation.studies.loading import preset_names, read_document, written
 from annotation.studies.models import Study, StudyVersion
+from annotation.studies.shelf import presets
 from models_serving.catalog.models import ServedModel
+from tests.factories import cards
 from tests.factories.staff import admin_browser, stranger_browser
+from tests.factories.studies import study
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +49,7 @@ def test_the_page_of_a_new_study_offers_every_preset_with_its_title_and_summary(
     }
     assert list(offered) == preset_names()
     assert offered["tour"] == (
-        "A short tour Three questions, then one conversation with models whose names you do not see."
+        "A short tour tour Three questions, then one conversation with models whose names you do not see."
     )
 
 
@@ -105,3 +110,43 @@ def test_staff_without_rights_see_no_study_and_change_none(tour: Study) -> None:
     ]
     assert answers == [403, 403, 403]
     assert not StudyVersion.objects.exists()
+
+
+def test_no_two_presets_have_the_same_title() -> None:
+    titles = [one.title for one in presets()]
+    assert sorted(set(titles)) == sorted(titles)
+
+
+@pytest.mark.parametrize(("button", "page"), [("_save", "change"), ("_continue", "change"), ("_addanother", "add")])
+def test_after_adding_a_study_its_own_page_comes(demo_models: None, button: str, page: str) -> None:
+    form = {"slug": "mine", "preset": "tour", button: "Save"}
+    answer = admin_browser().post(reverse("admin:studies_study_add"), form)
+    made = Study.objects.get(slug="mine")
+    assert answer["Location"] == reverse(f"admin:studies_study_{page}", args=[made.pk] if page == "change" else [])
+
+
+def test_the_page_that_publishes_says_what_is_in_each_set_and_where_the_rest_comes_from() -> None:
+    made = study(cards.document())
+    document = cards.document()
+    sets = {"things": {}, "empty": {}, "filed": {"file": "a.jsonl"}, "written": {"from_step": "cards"}}
+    made.draft = written(document | {"item_sets": sets})
+    made.save()
+    cards.item(made)
+    held = cards.item(made)
+    Item.objects.filter(pk=held.pk).update(held="empty")
+    rows = BeautifulSoup(admin_browser().get(running(made)).content, "html.parser").select("#sets ~ table tbody tr")
+    shown = [[" ".join(cell.get_text(" ", strip=True).split()) for cell in row.select("th, td")] for row in rows]
+    assert shown == [
+        ["things", "2, 1 of them held back", "Import a file"],
+        ["empty", "0", "Import a file"],
+        ["filed", "0", "come from a.jsonl, when the study is published"],
+        ["written", "0", "come from what people write in cards"],
+    ]
+    upload = f"/admin/items/itemset/upload/?study={made.pk}&name=empty"
+    assert [row.a["href"] for row in rows if row.a] == [upload.replace("empty", "things"), upload]
+
+
+def test_who_signs_in_without_having_been_led_there_comes_to_the_first_page() -> None:
+    User.objects.create_superuser("ada", "ada@example.org", "a good password")
+    answer = Client().post("/admin/login/", {"username": "ada", "password": "a good password"})
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/")

@@ -275,7 +275,7 @@ def test_enforced_variant_differs_in_its_name_and_in_holding_people_to_the_types
     plain, enforced = prism().canonical(), prism("prism_enforced").canonical()
     changed = {key for key in plain if plain[key] != enforced[key]}
     steps = [(one, two) for one, two in zip(plain["steps"], enforced["steps"], strict=True) if one != two]
-    assert changed == {"study", "steps"}
+    assert changed == {"study", "title", "summary", "steps"}
     assert [{key for key in one if one[key] != two[key]} for one, two in steps] == [{"enforce_types", "types_note"}]
     assert chats("prism_enforced").enforce_types
 
