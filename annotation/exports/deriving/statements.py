@@ -91,7 +91,8 @@ def statement(judged: JudgedItem, vote: Vote, name: str, *, threshold: float) ->
 
 
 def judged_scores(vote: Vote, judged: JudgedItem) -> dict[str, dict[str, float]]:
-    """Scoring question or `<grid>.<aspect>` → candidate → number, without what was left out."""
+    """Scoring question or `<grid>.<aspect>` → candidate → number, without what was left out. Candidates in the item's
+    order: databases keep the keys of what is stored in orders of their own."""
     protocol = vote.protocol
     if protocol is None:
         return {}
@@ -101,7 +102,8 @@ def judged_scores(vote: Vote, judged: JudgedItem) -> dict[str, dict[str, float]]
             found[name] = _numbers({one: vote.value(name, one) for one in judged.ids})
     for place in grid_aspects(vote.document, protocol):
         name, aspect = place.split(".", 1)
-        found[place] = _numbers((vote.value(name) or {}).get(aspect) or {})
+        cells = (vote.value(name) or {}).get(aspect) or {}
+        found[place] = _numbers({one: cells.get(one) for one in judged.ids})
     return found
 
 

@@ -122,8 +122,8 @@ def _reasons(through: Pass, item: JudgedItem, vote: Vote) -> Iterator[tuple[str,
             yield name, target, _said(stored["value"], (), None, details)
         elif isinstance(stored["value"], Mapping):
             own = stored["details"].get("other_texts", {})
-            for pk, ticked in stored["value"].items():
-                if ticked:
+            for pk in item.ids:
+                if ticked := stored["value"].get(pk):
                     yield name, pk, _said(None, ticked, own.get(pk), {})
         else:
             yield name, target, _said(None, stored["value"], stored["details"].get("other_text"), {})
