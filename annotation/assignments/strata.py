@@ -2,7 +2,7 @@
 
 from annotation.participation.models import Participation, ProfileEntry
 from annotation.studies.document import StudyDocument
-from annotation.studies.document.comparisons import EVERYBODY, POOL, ComparisonsStep
+from annotation.studies.document.comparisons import EVERYBODY, POOL, ComparisonsStep, stratum_named
 
 
 def stratum_of(participation: Participation, document: StudyDocument, step: ComparisonsStep) -> str | None:
@@ -19,7 +19,7 @@ def stratum_of(participation: Participation, document: StudyDocument, step: Comp
 def _said(participation: Participation, question: str) -> str:
     entries = ProfileEntry.objects.filter(participation=participation, question=question).order_by("-pk")
     newest = entries.values_list("value", "missing").first()
-    return "" if newest is None or newest[1] else str(newest[0])
+    return "" if newest is None or newest[1] else stratum_named(newest[0])
 
 
 def places_before(step: ComparisonsStep, stratum: str, wave: int) -> int:

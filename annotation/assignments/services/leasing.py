@@ -141,8 +141,17 @@ class Desk:
         if len(self.step.protocol) == 1 or not self.tally.cards:
             return None
         known = list(judged_before(self.participation, self.step.name))
-        for item, protocol in second_looks(self.step, known, soon=soon):
-            if place := self._claim(self._open(protocol).filter(item=item)):
+        looks = second_looks(self.step, known, soon=soon)
+        free = {
+            (item, protocol)
+            for protocol in self.step.protocol
+            for item in self._open(protocol)
+            .filter(item__in=[one for one, of in looks if of == protocol])
+            .values_list("item", flat=True)
+        }
+        for item, protocol in looks:
+            # what somebody has taken meanwhile is passed over
+            if (item, protocol) in free and (place := self._claim(self._open(protocol).filter(item=item))):
                 return place
         return None
 

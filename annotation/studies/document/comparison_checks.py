@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from annotation.studies.document.comparisons import EVERYBODY, POOL, ComparisonsStep
+from annotation.studies.document.comparisons import EVERYBODY, POOL, ComparisonsStep, stratum_named
 from annotation.studies.document.steps import QuestionnaireStep
 from annotation.studies.document.training import TrainingStep
 from annotation.studies.problems import among
-from annotation.studies.questions.choices import ChoiceQuestion
+from annotation.studies.questions.choices import OneChoice
 from annotation.studies.questions.edit import Edit
 from annotation.studies.questions.short_text import TextQuestion
+from annotation.studies.questions.yes_no import YesNo
 
 if TYPE_CHECKING:
     from annotation.studies.document.recipes import ItemSetRules
@@ -62,7 +63,7 @@ def comparisons(document: StudyDocument) -> Iterator[Problem]:
                 yield f"{path}.protocol", f"{key} is no protocol{among(document.protocols)}"
         if step.items not in document.item_sets:
             yield f"{path}.items", f"{step.items} is no item set{among(document.item_sets)}"
-        yield from _strata(document, path, step)
+        yield from _strata(document, number, step)
         if step.disagreement:
             asked = {
                 name for key in step.protocol if key in document.protocols for name in document.protocols[key].asked()
@@ -71,19 +72,26 @@ def comparisons(document: StudyDocument) -> Iterator[Problem]:
                 yield f"{path}.disagreement.question", f"{step.disagreement.question} is not asked{among(asked)}"
 
 
-def _strata(document: StudyDocument, path: str, step: ComparisonsStep) -> Iterator[Problem]:
+def _strata(document: StudyDocument, number: int, step: ComparisonsStep) -> Iterator[Problem]:
     if EVERYBODY in step.overlap:
         return
-    allowed: Iterable[str] = document.pools
+    path, allowed = f"steps.{number}", list(document.pools)
     if step.strata != POOL:
         question = document.questions.get(step.strata)
-        if not isinstance(question, ChoiceQuestion):
-            yield f"{path}.strata", f"{step.strata} is neither pool nor a question with choices"
+        if not isinstance(question, OneChoice | YesNo):
+            yield f"{path}.strata", f"{step.strata} is neither pool nor a question with one answer out of several"
             return
-        allowed = question.keys()
+        if not _asked_before(document, number, step.strata):
+            yield f"{path}.strata", f"{step.strata} is not asked in a questionnaire before this step"
+        allowed = [stratum_named(value) for value in question.testable() or ()]
     for stratum in step.overlap:
         if stratum not in allowed:
             yield f"{path}.overlap.{stratum}", f"is no stratum{among(allowed)}"
+
+
+def _asked_before(document: StudyDocument, number: int, question: str) -> bool:
+    before = [step for step in document.steps[:number] if isinstance(step, QuestionnaireStep)]
+    return any(question in page.questions for step in before for page in step.pages)
 
 
 def pools(document: StudyDocument) -> Iterator[Problem]:

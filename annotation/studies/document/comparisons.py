@@ -22,6 +22,11 @@ def _overlap(value: object) -> object:
     return {EVERYBODY: value} if isinstance(value, int) else value
 
 
+def stratum_named(value: object) -> str:
+    """What the stratum of a stored answer is called."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
 def _protocols(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -88,7 +93,7 @@ class ComparisonsStep(Step):
         dict[str, Annotated[int, Field(ge=1, le=1000)]],
         BeforeValidator(_overlap, json_schema_input_type=int | dict[str, int]),
     ] = Field(default={EVERYBODY: 1}, min_length=1, validate_default=False)
-    strata: str = Field(default=POOL, description="pool, or a profile question's name.")
+    strata: str = Field(default=POOL, description="pool, or the name of a question of one answer.")
     waves: int = Field(default=1, ge=1, le=100, description="So often the whole overlap; a wave opens when staff say.")
     per_person: PerPerson = PerPerson()
     select: SelectionPolicy = "least_judged"

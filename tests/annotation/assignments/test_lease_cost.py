@@ -3,6 +3,7 @@
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from annotation.assignments.models import Assignment
 from annotation.participation.models import Participation
@@ -28,6 +29,21 @@ def test_the_number_of_statements_does_not_grow_with_the_study() -> None:
         counts.append(len(statements(comparisons.person(study, pool="expert"))))
     # lock, tally, claim, its update, candidates, showing
     assert counts == [6, 6]
+
+
+def test_a_second_look_costs_the_same_however_many_items_others_have_taken() -> None:
+    counts = []
+    for items in (10, 30):
+        study = comparisons.comparing(
+            items, study=f"with-{items}", step={"protocol": ["rate", "alike"], "overlap": 1, "select": "ordered"}
+        )
+        first, second = comparisons.person(study), comparisons.person(study)
+        # one has judged all under one protocol; the other has taken all but one under the other one
+        rate, alike = (Assignment.objects.filter(study=study, protocol=name) for name in ("rate", "alike"))
+        rate.update(state="done", participation=first, leased_at=timezone.now())
+        alike.filter(item__ordinal__lt=items - 1).update(state="done", participation=second, leased_at=timezone.now())
+        counts.append(len(statements(first)))
+    assert counts[0] == counts[1]
 
 
 def test_the_next_place_is_found_along_the_index_of_open_places() -> None:

@@ -99,6 +99,20 @@ def test_each_pool_fills_its_own_places_and_the_first_pool_is_the_usual_one() ->
     assert places_filled(study.pk, "judge") == {("crowd", "done"): 4, ("expert", "done"): 2}
 
 
+def test_yes_and_no_are_strata() -> None:
+    questions = comparisons.COMPARE["questions"] | {"left": {"kind": "yes_no", "text": "Left?"}}
+    steps = [{"questionnaire": "who", "pages": [["left"]]}, *comparisons.document()["steps"]]
+    steps[1] |= {"overlap": {"yes": 1, "no": 2}, "strata": "left"}
+    study, leased = comparisons.comparing(1, questions=questions, steps=steps), []
+    for answer in (True, True, False, False, False):
+        person = comparisons.person(study, step=1)
+        ProfileEntry.objects.create(
+            participation=person, version=person.version, step="who", question="left", value=answer, answered_at=NOW
+        )
+        leased.append(comparisons.leased(person, NOW) is not None)
+    assert leased == [True, False, True, True, False]
+
+
 def test_strata_of_a_profile_question_follow_the_newest_answer() -> None:
     questions = comparisons.COMPARE["questions"] | {
         "side": {"kind": "single_choice", "text": "Side?", "choices": ["left", "right", "none"]}

@@ -426,7 +426,11 @@ def test_a_bare_number_is_the_overlap_for_everybody() -> None:
             ["lay"],
             "steps.0.pools: lay is no pool; allowed are crowd, expert\nsteps.0.pools: the first step is for everybody",
         ),
-        ("steps.0.strata", "region", "steps.0.strata: region is neither pool nor a question with choices"),
+        (
+            "steps.0.strata",
+            "region",
+            "steps.0.strata: region is neither pool nor a question with one answer out of several",
+        ),
         (
             "protocols.compare.only_for",
             {"age": ["crowd"]},
@@ -447,4 +451,40 @@ def test_a_bare_number_is_the_overlap_for_everybody() -> None:
 def test_mistakes_about_comparisons_are_named_by_path(path: str, value: Any, message: str) -> None:
     with pytest.raises(DocumentError) as caught:
         checked(_put(COMPARISONS, path, value))
+    assert caught.value.text == message
+
+
+def _divided_by(question: dict[str, Any], *, asked_before: bool = True) -> dict[str, Any]:
+    document = copy.deepcopy(COMPARISONS)
+    document["questions"] = document.get("questions", {}) | {"side": question}
+    asking = {"questionnaire": "who", "pages": [["side"]]}
+    judging = document["steps"][0] | {"strata": "side", "overlap": {"yes": 1, "no": 2}}
+    return document | {"steps": [asking, judging] if asked_before else [judging, asking]}
+
+
+def test_people_are_divided_by_a_question_with_one_answer() -> None:
+    assert checked(_divided_by({"kind": "yes_no", "text": "Left?"})).steps[1].overlap == {"yes": 1, "no": 2}
+    assert (
+        checked(_divided_by({"kind": "drop_down", "text": "Left?", "choices": ["yes", "no"]})).steps[1].strata == "side"
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "asked_before", "message"),
+    [
+        (
+            {"kind": "multiple_choice", "text": "Which?", "choices": ["yes", "no"]},
+            True,
+            "steps.1.strata: side is neither pool nor a question with one answer out of several",
+        ),
+        (
+            {"kind": "yes_no", "text": "Left?"},
+            False,
+            "steps.0.strata: side is not asked in a questionnaire before this step",
+        ),
+    ],
+)
+def test_a_question_that_divides_nobody_is_refused(question: dict[str, Any], asked_before: bool, message: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        checked(_divided_by(question, asked_before=asked_before))
     assert caught.value.text == message
