@@ -32,6 +32,11 @@ const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 15000;
 const NOT_DRAFTED = new Set(["csrfmiddlewaretoken", "timers"]);
 
+const isChanged = (field) =>
+  field.matches("input[type=radio], input[type=checkbox]")
+    ? field.checked !== field.defaultChecked
+    : field.matches("textarea, input:is([type=text], [type=number])") && field.value !== field.defaultValue;
+
 class StudyForm {
   constructor(form) {
     this.form = form;
@@ -46,6 +51,8 @@ class StudyForm {
     if (form.dataset.draftUrl) {
       form.addEventListener("input", () => this.changed());
       form.addEventListener("change", () => this.changed());
+      // who is quick, or has a slow connection, types before this script is there
+      if ([...form.elements].some(isChanged)) this.changed();
     }
     if ("pvKeys" in form.dataset) {
       form.addEventListener("keydown", (event) => {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.sessions.backends.db import SessionStore
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from annotation.conversations.models import Turn
 from annotation.items.models import Generation
@@ -138,6 +138,30 @@ def test_a_typed_message_survives_a_reload(open_talk: Page) -> None:
     expect(page.locator("[data-form=message] [data-pv-status]")).to_contain_text("Saved")
     page.reload()
     expect(page.get_by_label("Your message")).to_have_value("Half a thought")
+
+
+def test_what_is_typed_before_the_script_is_there_is_saved_too(open_talk: Page) -> None:
+    page = open_talk
+    late: list[Route] = []
+    page.route("**/js/form.*js", lambda route: route.continue_() if late else late.append(route))
+    page.reload(wait_until="commit")
+    page.get_by_label("Your message").fill("Quick fingers")
+    assert len(late) == 1
+    late[0].continue_()
+    expect(page.locator("[data-form=message] [data-pv-status]")).to_contain_text("Saved")
+    page.unroute_all()
+    page.reload()
+    expect(page.get_by_label("Your message")).to_have_value("Quick fingers")
+
+
+def test_who_sends_before_all_scripts_are_there_sees_the_answers(open_talk: Page) -> None:
+    page = open_talk
+    held: list[Route] = []
+    page.route("**/js/chat.*js", lambda route: route.continue_() if held else held.append(route))
+    page.reload(wait_until="commit")
+    say(page, "Quick fingers")
+    expect(page.locator("#judge-form .answer")).to_have_count(3)
+    assert (len(held), page.url.endswith("/talk/chats/")) == (1, True)
 
 
 def test_on_a_small_screen_nothing_is_wider_than_the_screen(open_talk: Page, phone: dict[str, int]) -> None:
