@@ -1,5 +1,7 @@
 """What a lease costs: a fixed number of statements, and one walk along an index."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -40,7 +42,9 @@ def test_a_second_look_costs_the_same_however_many_items_others_have_taken() -> 
         first, second = comparisons.person(study), comparisons.person(study)
         # one has judged all under one protocol; the other has taken all but one under the other one
         rate, alike = (Assignment.objects.filter(study=study, protocol=name) for name in ("rate", "alike"))
-        rate.update(state="done", participation=first, leased_at=timezone.now())
+        for place in rate.select_related("item"):
+            at = timezone.now() + timedelta(seconds=place.item.ordinal)
+            rate.filter(pk=place.pk).update(state="done", participation=first, leased_at=at)
         alike.filter(item__ordinal__lt=items - 1).update(state="done", participation=second, leased_at=timezone.now())
         counts.append(len(statements(first)))
     assert counts[0] == counts[1]
