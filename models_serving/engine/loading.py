@@ -71,10 +71,23 @@ class LoadedModel:
             raise InvalidRequestError("messages", "the messages are empty in the model's chat template")
         return ids
 
+    def raw_prompt(self, said: str | list[int]) -> list[int]:
+        """The token ids of a text without any template, as the tokenizer itself begins one; or token ids as they are.
+        Raises `InvalidRequestError`."""
+        ids: list[int] = self.tokenizer(said)["input_ids"] if isinstance(said, str) else said
+        if not ids:
+            raise InvalidRequestError("prompt", "the prompt is empty")
+        size = self.model.get_input_embeddings().num_embeddings
+        if wrong := next((token for token in ids if not 0 <= token < size), None):
+            raise InvalidRequestError("prompt", f"the prompt holds the token {wrong}; the model has {size}")
+        if len(ids) >= self.max_len:
+            raise InvalidRequestError("prompt", "the prompt leaves no room for an answer in the model's context")
+        return ids
+
 
 def load(spec: ModelSpec) -> LoadedModel:
     """Load, without running anything yet. Raises `LoadError`."""
-    folder = _folder(spec)
+    folder = folder_of(spec)
     if not list(folder.glob("*.safetensors")):
         raise LoadError(f"{spec.name}: no *.safetensors in {folder.name}; other weight formats are not loaded")
     device = _device(spec)
@@ -82,7 +95,7 @@ def load(spec: ModelSpec) -> LoadedModel:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         layers = layers_of(config)
-        max_len = _max_len(spec, config.get_text_config(decoder=True))
+        max_len = length_of(spec, config.get_text_config(decoder=True))
         model = _model(spec, folder, config, device)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise LoadError(f"{spec.name}: {error}") from error
@@ -108,7 +121,8 @@ def layers_of(config: Any) -> Layers:
     return Layers({kind: window if kind == "sliding_attention" else None for kind in sorted(kinds)})
 
 
-def _folder(spec: ModelSpec) -> Path:
+def folder_of(spec: ModelSpec) -> Path:
+    """Where the model's files lie; those of a hub model are fetched first. Raises `LoadError`."""
     folder = Path(spec.path)
     if folder.is_dir():
         return folder
@@ -160,7 +174,9 @@ def _model(spec: ModelSpec, folder: Path, config: Any, device: torch.device) -> 
     return model.to(device).eval().requires_grad_(requires_grad=False)
 
 
-def _max_len(spec: ModelSpec, text: Any) -> int:
+def length_of(spec: ModelSpec, text: Any) -> int:
+    """How many tokens prompt and answer may have together; `text` is the language model's configuration. Raises
+    `LoadError`."""
     made_for = getattr(text, "max_position_embeddings", None) or _LONGEST
     if types := _moving_ropes(getattr(text, "rope_parameters", None) or {}):
         # Beyond the original length these change all positions with the longest row, so rows would touch each other.

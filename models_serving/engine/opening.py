@@ -28,18 +28,26 @@ class OpenModel:
         self.checked = dict(checked)
 
     def prepare(
-        self, messages: Sequence[Message], wanted: Mapping[str, Any], *, choices: int = 1
+        self, said: Sequence[Message] | str | list[int], wanted: Mapping[str, Any], *, choices: int = 1
     ) -> list[tuple[list[int], Parameters]]:
-        """Prompt and parameters of each choice, validated. Raises `InvalidRequestError` naming the parameter."""
+        """Prompt and parameters of each choice, validated. `said` is a conversation, which the model's chat template
+        puts into words; or a text or token ids to go on from. Raises `InvalidRequestError` naming the parameter."""
         if choices > self.engine.max_waiting:
             raise InvalidRequestError("n", f"n must be at most {self.engine.max_waiting} here, not {choices}")
         with self._lock:
-            prompt = self._loaded.prompt(messages)
+            prompt = self._tokens(said)
         room = self._loaded.max_len - len(prompt)
         first = resolve(wanted, self._loaded.defaults, room=room)
         same_seed = dict(wanted) | {"seed": first.seed}
         others = [resolve(same_seed, self._loaded.defaults, room=room, choice=number) for number in range(1, choices)]
         return [(prompt, parameters) for parameters in [first, *others]]
+
+    def _tokens(self, said: Sequence[Message] | str | list[int]) -> list[int]:
+        if isinstance(said, str):
+            return self._loaded.raw_prompt(said)
+        messages = [one for one in said if isinstance(one, Message)]
+        tokens = [one for one in said if isinstance(one, int)]
+        return self._loaded.prompt(messages) if messages else self._loaded.raw_prompt(tokens)
 
 
 def open_model(spec: ModelSpec, *, max_waiting: int = 64) -> OpenModel:

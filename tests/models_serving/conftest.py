@@ -6,7 +6,7 @@ import torch
 
 from models_serving.engine.loading import ModelSpec
 from models_serving.engine.opening import OpenModel, open_model
-from models_serving.server import Desk, make_server
+from models_serving.server.config import Wanted
 from tests.models_serving import tiny
 from tests.models_serving.serving import RunningServer
 from tests.models_serving.stub import StubServer
@@ -37,7 +37,7 @@ def llama(folders: dict[str, Path]) -> Iterator[OpenModel]:
 @pytest.fixture
 def server(folders: dict[str, Path]) -> Iterator[RunningServer]:
     """A real HTTP server on the loopback with two models of two slots."""
-    models = [open_model(ModelSpec(kind, str(folders[kind]), slots=2), max_waiting=3) for kind in ("llama", "mistral")]
-    running = RunningServer(make_server(Desk(models), host="127.0.0.1", port=0), models)
+    wanted = [Wanted({"name": kind, "path": str(folders[kind]), "slots": 2}) for kind in ("llama", "mistral")]
+    running = RunningServer(wanted)
     yield running
     running.stop()

@@ -154,7 +154,7 @@ def test_our_engine_is_the_same_revision_before_and_after_it_answers(server: Run
     last = ask_sync(endpoint_for(model), a_request(model=model.asked_as, max_tokens=4, min_tokens=4, seed=1))[-1]
     assert isinstance(last, Finished)
     assert record_revision(served_model=model, report=last.report) == known
-    assert known.facts["reported"]["weights_sha256"] == server.models[0].facts["weights_sha256"]
+    assert known.facts["reported"]["weights_sha256"] == server.model("llama").facts["weights_sha256"]
 
 
 @pytest.mark.django_db

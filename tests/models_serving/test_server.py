@@ -19,10 +19,11 @@ from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, G
 from models_serving.engine.opening import OpenModel
 from models_serving.engine.parameters import HONOURED
 from models_serving.engine.slots import Engine
-from models_serving.server import Desk, main, make_server
-from models_serving.wire import SAMPLING
+from models_serving.server.__main__ import main
+from models_serving.server.wire import SAMPLING
+from tests.models_serving import tiny
 from tests.models_serving.asking import WAYS, a_request, ask_sync
-from tests.models_serving.serving import RunningServer, until
+from tests.models_serving.serving import RunningServer, begin, until
 
 Ask = Callable[[Endpoint, GenerationRequest], list[Event]]
 HELLO = [{"role": "user", "content": "hello"}]
@@ -48,7 +49,7 @@ def test_a_streamed_answer_carries_text_usage_and_its_whole_provenance(ask: Ask,
     assert isinstance(last, Finished)
     assert last.text == "".join(chunk.text for chunk in chunks if isinstance(chunk, Chunk))
     assert (last.finish_reason, last.usage.completion_tokens) == ("length", 30)
-    model = server.models[0]
+    model = server.model("llama")
     report = last.report["plurivox"]
     assert report["revision"] == model.facts
     assert last.report["system_fingerprint"] == report["fingerprint"] == model.fingerprint
@@ -125,6 +126,72 @@ def test_a_body_that_is_no_json_object_is_answered_with_400(server: RunningServe
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
 
 
+def complete(server: RunningServer, **body: Any) -> httpx.Response:
+    return httpx.post(f"{server.root}/v1/completions", json={"model": "llama", "prompt": "the model"} | body)
+
+
+def test_a_text_is_gone_on_with_as_the_engine_does_it(server: RunningServer) -> None:
+    sampling = {"seed": 4, "max_tokens": 12, "temperature": 1.0}
+    whole = complete(server, **sampling).json()
+    [choice] = whole["choices"]
+    model = server.model("llama")
+    [(_, heard)] = begin(model.engine, model.prepare("the model", sampling))
+    assert (choice["text"], choice["finish_reason"]) == (heard.end and heard.text, heard.end.reason)
+    assert (whole["object"], whole["usage"]["prompt_tokens"]) == ("text_completion", heard.end.prompt_tokens)
+    lines = [line for line in complete(server, **sampling, stream=True).text.split("\n\n") if line]
+    assert lines.pop() == "data: [DONE]"
+    chunks = [json.loads(line.removeprefix("data: "))["choices"][0] for line in lines]
+    assert "".join(chunk["text"] for chunk in chunks) == choice["text"]
+
+
+def test_several_prompts_as_texts_or_tokens_each_have_their_choices(server: RunningServer) -> None:
+    server.model("llama").engine._waiting.size = 4
+    sampling = {"seed": 4, "max_tokens": 8, "min_tokens": 8, "n": 2}
+    several = complete(server, prompt=["hello", "what a day"], **sampling).json()
+    texts = [choice["text"] for choice in several["choices"]]
+    assert [choice["index"] for choice in several["choices"]] == [0, 1, 2, 3]
+    single = [complete(server, prompt=prompt, **sampling).json() for prompt in ("hello", "what a day")]
+    assert texts == [choice["text"] for one in single for choice in one["choices"]]
+    assert several["usage"]["prompt_tokens"] == sum(one["usage"]["prompt_tokens"] for one in single)
+    assert several["usage"]["completion_tokens"] == 32
+    ids = tiny.tokenizer()(["hello", "what a day"])["input_ids"]
+    same = complete(server, prompt=ids, **sampling).json()
+    assert [choice["text"] for choice in same["choices"]] == texts
+
+
+def test_a_completion_has_sixteen_tokens_and_tells_how_likely_each_was(server: RunningServer) -> None:
+    [choice] = complete(server, seed=1, min_tokens=16, logprobs=2).json()["choices"]
+    told = choice["logprobs"]
+    assert [len(told[name]) for name in ("tokens", "token_logprobs", "top_logprobs")] == [16, 16, 16]
+    # Two that are both half a character go by one name in this form.
+    assert {len(top) for top in told["top_logprobs"]} <= {1, 2}
+    [plain] = complete(server, seed=1, min_tokens=16).json()["choices"]
+    assert (plain["text"], plain["logprobs"]) == (choice["text"], None)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"prompt": []}, "prompt"),
+        ({"prompt": ""}, "prompt"),
+        ({"prompt": ["a"] * 9, "n": 2}, "prompt"),
+        ({"prompt": ["a"] * 4}, "prompt"),
+        ({"prompt": [10_000]}, "prompt"),
+        ({"prompt": "long " * 900}, "prompt"),
+        ({"prompt": "half \ud83d"}, "prompt"),
+        ({"echo": True}, "echo"),
+        ({"best_of": 2}, "best_of"),
+        ({"logprobs": True}, "logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs"),
+        ({"messages": HELLO}, "messages"),
+    ],
+)
+def test_what_a_completion_cannot_honour_is_named(server: RunningServer, body: dict[str, Any], param: str) -> None:
+    content = json.dumps({"model": "llama", "prompt": "the model"} | body)
+    answer = httpx.post(f"{server.root}/v1/completions", content=content)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
 def test_other_errors_have_the_same_shape(server: RunningServer) -> None:
     unknown = post(server, model="gpt")
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
@@ -140,7 +207,7 @@ def test_other_errors_have_the_same_shape(server: RunningServer) -> None:
 def test_the_list_of_models_and_the_probe_name_exact_states(server: RunningServer) -> None:
     report = probe(endpoint(server), "mistral")
     assert (report.serves, report.models) == (True, ("llama", "mistral"))
-    assert report.facts == server.models[1].facts
+    assert report.facts == server.model("mistral").facts
     entries = httpx.get(f"{server.root}/v1/models").json()["data"]
     assert entries[0]["plurivox"]["honours"] == sorted(HONOURED) == sorted(SAMPLING)
     assert entries[0]["plurivox"]["self_check"]["steps"] == 16
@@ -153,10 +220,10 @@ def test_ready_means_that_every_model_generates(server: RunningServer) -> None:
 
 
 def test_not_ready_when_one_engine_has_stopped(server: RunningServer) -> None:
-    server.models[1].engine.close()
+    server.model("mistral").engine.close()
     ready = httpx.get(f"{server.root}/readyz")
     assert ready.status_code == 503
-    assert ready.json()["models"] == {"llama": "ok", "mistral": "the engine has stopped"}
+    assert ready.json()["models"] == {"llama": "ok", "mistral": "no answer: busy, retry after 1 s"}
 
 
 def hold(model: OpenModel, gate: threading.Event) -> list[int]:
@@ -174,7 +241,7 @@ def hold(model: OpenModel, gate: threading.Event) -> list[int]:
 
 def test_a_full_queue_answers_429_and_recovers(server: RunningServer) -> None:
     """One answer is held in its first step and three wait: the fifth is told to come later."""
-    gate, model = threading.Event(), server.models[0]
+    gate, model = threading.Event(), server.model("llama")
     hold(model, gate)
     lasts: list[Event] = []
     asked = a_request(model="llama", max_tokens=5, min_tokens=5, seed=1)
@@ -194,7 +261,7 @@ def test_a_full_queue_answers_429_and_recovers(server: RunningServer) -> None:
 
 @pytest.mark.parametrize("streamed", [True, False])
 def test_a_client_that_leaves_frees_its_slot(server: RunningServer, streamed: bool) -> None:
-    gate, model = threading.Event(), server.models[0]
+    gate, model = threading.Event(), server.model("llama")
     steps = hold(model, gate)
     body = {"model": "llama", "messages": HELLO, "max_tokens": 400, "min_tokens": 400, "stream": streamed}
     asking = httpx.Request("POST", f"{server.root}/v1/chat/completions", json=body)
@@ -211,7 +278,7 @@ def test_a_client_that_leaves_frees_its_slot(server: RunningServer, streamed: bo
 
 
 def test_a_key_is_asked_for_where_one_is_set(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    guarded = RunningServer(make_server(Desk(server.models, api_key="s3cret"), host="127.0.0.1", port=0), server.models)
+    guarded = RunningServer(server.wanted[:1], options={"api_key": "s3cret"})
     monkeypatch.setenv("RIGHT", "s3cret")
     monkeypatch.setenv("WRONG", "guess")
     asked = a_request(model="llama", max_tokens=3, min_tokens=3, seed=1)
@@ -226,7 +293,7 @@ def test_a_key_is_asked_for_where_one_is_set(server: RunningServer, monkeypatch:
 
 
 def test_an_answer_that_the_engine_ends_early_is_an_error_on_the_stream(server: RunningServer) -> None:
-    gate, model = threading.Event(), server.models[0]
+    gate, model = threading.Event(), server.model("llama")
     hold(model, gate)
     events = stream_sync(endpoint(server), a_request(model="llama", max_tokens=400, min_tokens=400, seed=1))
     assert isinstance(next(events), Chunk)
@@ -241,11 +308,17 @@ def test_an_answer_that_the_engine_ends_early_is_an_error_on_the_stream(server: 
 
 
 def test_a_server_that_goes_down_takes_no_more_requests(server: RunningServer) -> None:
-    server.server.config.app.state.desk.draining = True  # type: ignore[union-attr] # the application is Starlette's
+    server.desk.draining = True
     [failed] = ask_sync(endpoint(server), a_request(model="llama"))
     assert isinstance(failed, Failed)
     assert (failed.kind, failed.error, failed.retry_after) == ("busy", "HTTP 503: the server is going down", 5.0)
     assert httpx.get(f"{server.root}/readyz").status_code == 503
+
+
+def test_the_front_knows_no_torch() -> None:
+    said = "import sys, models_serving.server.__main__; print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def start_process(*arguments: str) -> subprocess.Popen[str]:
@@ -291,6 +364,9 @@ def test_the_process_serves_a_configuration_and_ends_running_answers_on_sigterm(
         ("- {name: a, path: b, colour: red}", "[0].colour is unknown"),
         ("- {name: a, path: b, slots: many}", "[0].slots must be int"),
         ("- {name: a, path: b, card: many}", "[0].card must be dict"),
+        ("- {name: a, path: b, pinned: 1}", "[0].pinned must be bool"),
+        ("- {name: a, path: b, load: later}", "[0].load is start or request, not 'later'"),
+        ("- {name: a, path: b}\n- {name: a, path: c}", "two models have the same name"),
         ("{}", "must hold a list of models"),
         ("[", "cannot be read"),
         ("- {name: a, path: who/knows}", "a: a hub id needs `revision`"),
@@ -301,8 +377,8 @@ def test_a_wrong_configuration_is_said_in_one_line(
 ) -> None:
     file = tmp_path / "models.yaml"
     file.write_text(config)
-    assert main(["--config", str(file)]) == 1
-    said = capsys.readouterr().err
+    assert main(["--config", str(file), "--port", "0"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("models_serving: ")
     assert error in said
     assert main([]) == 1

@@ -1,0 +1,93 @@
+"""How much memory a model takes, before it is loaded and after, and what the devices of this machine have.
+
+The forecast counts weights and key-value cache from the model's own files; on the device it is kept within."""
+
+import dataclasses
+import json
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig
+
+from models_serving.engine.loading import DTYPES, LoadError, ModelSpec, folder_of, length_of
+
+_ELEMENT = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+# What a forward pass holds besides weights and cache, and CUDA's own context: seen, not computed.
+_CPU_EXTRA, _CUDA_EXTRA = 64 * 2**20, 2**30
+
+
+def needed(spec: ModelSpec) -> int:
+    """Bytes that the model will take: weights in the number format it is loaded in, and its whole cache. Fetches a hub
+    model's files. Raises `LoadError`."""
+    folder = folder_of(spec)
+    device = torch.device(_resolved(spec.device))
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        text = config.get_text_config(decoder=True)
+        element = _bytes_each(spec, device, config)
+        weights = sum(_numbers(file) for file in folder.glob("*.safetensors")) * element
+        heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+        size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+        # Keys and values, of every layer, for every slot.
+        cache = 2 * text.num_hidden_layers * heads * size * spec.slots * length_of(spec, text) * element
+    except (OSError, ValueError, KeyError, AttributeError, struct.error) as error:
+        raise LoadError(f"{spec.name}: {error}") from error
+    return int(weights + cache) + (_CUDA_EXTRA if device.type == "cuda" else _CPU_EXTRA)
+
+
+def devices() -> dict[str, int]:
+    """What this machine has: the name of each device and its memory in bytes."""
+    found = {"cpu": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")}
+    for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        found[f"cuda:{number}"] = torch.cuda.get_device_properties(number).total_memory
+    return found
+
+
+def placed(spec: ModelSpec, device: str) -> ModelSpec:
+    """The same model, on this device."""
+    return dataclasses.replace(spec, device=device)
+
+
+def keep_within(device: str, limit: int) -> None:
+    """From now on this process gets no more than `limit` bytes of a CUDA device: an allocation beyond it fails here and
+    not in a neighbour. Memory of the machine itself has no such limit; there the system ends whom it must."""
+    if device.startswith("cuda"):
+        total = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total), device)
+
+
+def used() -> int:
+    """Bytes that this process takes: of its CUDA device if it has one at work, else of the machine's memory, where
+    pages shared with other processes count in parts."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call] # torch leaves it untyped
+        return int(torch.cuda.memory_reserved())
+    try:
+        lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    except (OSError, StopIteration):
+        return 0
+
+
+def _resolved(device: str) -> str:
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def _bytes_each(spec: ModelSpec, device: torch.device, config: Any) -> int:
+    if spec.dtype in DTYPES:
+        return DTYPES[spec.dtype].itemsize
+    own = getattr(config, "dtype", None)
+    return own.itemsize if isinstance(own, torch.dtype) and device.type == "cuda" else torch.float32.itemsize
+
+
+def _numbers(file: Path) -> float:
+    """How many numbers a safetensors file holds, from its header: a length, then JSON with type and place of each."""
+    with file.open("rb") as opened:
+        (size,) = struct.unpack("<Q", opened.read(8))
+        if size > 100_000_000:
+            raise ValueError(f"{file.name} is no safetensors file")
+        header: dict[str, Any] = json.loads(opened.read(size))
+    entries = [entry for name, entry in header.items() if name != "__metadata__"]
+    return float(sum((e["data_offsets"][1] - e["data_offsets"][0]) / _ELEMENT.get(e["dtype"], 1) for e in entries))

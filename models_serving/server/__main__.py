@@ -1,0 +1,112 @@
+"""The command that serves models.
+
+python -m models_serving.server --model NAME=FOLDER [--model …] --port 8100
+python -m models_serving.server --config models.yaml --memory cuda:0=70GiB --port 8100"""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from models_serving.server.app import DRAIN_SECONDS, Desk, Server, make_server
+from models_serving.server.config import ConfigError, wanted_models
+from models_serving.server.fleet import Fleet
+from models_serving.server.memory import size
+from models_serving.server.process import Launcher
+
+API_KEY_ENV = "MODELS_SERVING_API_KEY"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve. Returns the exit code; what cannot be served is said in one line."""
+    options = _options().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        common = {name: value for name in ("dtype", "device") if (value := getattr(options, name))}
+        wanted = wanted_models(options.config, options.model, common)
+        budgets, key = _budgets(options.memory), _key(options)
+    except ConfigError as error:
+        return _say(str(error))
+    fleet = Fleet(
+        wanted,
+        Launcher([one.spec for one in wanted], max_waiting=options.max_waiting),
+        budgets=budgets,
+        threads=options.threads,
+        keep_seconds=options.keep_seconds,
+    )
+    desk = Desk(fleet, api_key=key, request_seconds=options.request_seconds, drain_seconds=options.drain_seconds)
+    server = make_server(desk, host=options.host, port=options.port)
+    # uvicorn raises the signal that ended it again, when everything has been put away.
+    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(_serve(server, fleet, keep_going=options.keep_going))
+    return 0 if options.keep_going or not fleet.refusals else _say("; ".join(fleet.refusals.values()))
+
+
+async def _serve(server: Server, fleet: Fleet, *, keep_going: bool) -> None:
+    """Until a signal comes; or, unless it is to keep going, until a model turns out to be one that cannot be served:
+    who starts a server with a wrong path wants to know now."""
+    serving = asyncio.create_task(server.serve())
+    refused = asyncio.create_task(fleet.refused.wait())
+    if not keep_going:
+        await asyncio.wait([serving, refused], return_when=asyncio.FIRST_COMPLETED)
+        if refused.done():
+            server.should_exit = True
+    await serving
+    refused.cancel()
+
+
+def _say(error: str) -> int:
+    print("models_serving:", " ".join(error.split()), file=sys.stderr)  # noqa: T201 - the command's own word to its user
+    return 1
+
+
+def _budgets(said: Sequence[str]) -> dict[str, int]:
+    budgets = {}
+    for pair in said:
+        device, _, text = pair.partition("=")
+        try:
+            budgets[device] = size(text)
+        except ValueError as error:
+            raise ConfigError(f"--memory takes DEVICE=SIZE, not {pair!r}: {error}") from error
+    return budgets
+
+
+def _key(options: argparse.Namespace) -> str:
+    if not options.api_key_file:
+        return os.environ.get(options.api_key_env, "").strip()
+    try:
+        key = Path(options.api_key_file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"the key cannot be read: {error}") from error
+    if not key:
+        raise ConfigError(f"{options.api_key_file} holds no key")
+    return key
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="models_serving.server", description="Serve models over the OpenAI API.")
+    add = parser.add_argument
+    add("--config", help="JSON or YAML: a list of {name, path, revision, dtype, device, max_len, slots, load, …}")
+    add("--model", action="append", default=[], metavar="NAME=PATH", help="a model folder; repeatable")
+    add("--dtype", default="", help="number format of the models given by --model: bfloat16, float16, float32")
+    add("--device", default="", help="device of the models given by --model: cpu, cuda, cuda:1 (default: CUDA if any)")
+    add("--memory", action="append", default=[], metavar="DEVICE=SIZE", help="what models may take: cuda:0=70GiB")
+    add("--keep-seconds", type=float, default=300.0, help="a model used this recently leaves for no other")
+    add("--keep-going", action="store_true", help="start although a model cannot be loaded, and try it again")
+    add("--host", default="127.0.0.1")
+    add("--port", type=int, default=8100)
+    add("--max-waiting", type=int, default=64, help="requests that may wait per model; then 429")
+    add("--request-seconds", type=float, default=300.0, help="how long an answer may take, its waiting included")
+    add("--drain-seconds", type=float, default=DRAIN_SECONDS, help="how long answers may go on after SIGTERM")
+    add("--threads", type=int, default=0, help="processor threads per model (default: shared out)")
+    add("--api-key-env", default=API_KEY_ENV, help="environment variable that holds the key, if any")
+    add("--api-key-file", default="", help="a file that holds the key instead")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

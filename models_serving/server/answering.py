@@ -1,0 +1,179 @@
+"""One answer on its way from a model's process to a client: OpenAI's words, and a watch on whether the client is still
+there."""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from models_serving.contracts import TokenChance
+from models_serving.server import wire
+from models_serving.server.line import Exchange, Over, Piece
+from models_serving.server.wire import ApiError, Form
+
+
+@dataclass
+class _Said:
+    """One answer, as far as it has come."""
+
+    text: str = ""
+    tokens: list[TokenChance] = field(default_factory=list)
+    over: Over | None = None
+
+
+class Telling:
+    """How answers are put in OpenAI's words. `described` is what the model's process said of the model: its facts and
+    their fingerprint. `choices` answers belong to each prompt."""
+
+    def __init__(
+        self, form: Form, model: str, described: Mapping[str, Any], *, choices: int, usage: bool, chances: bool
+    ) -> None:
+        self._form = form
+        self._described = described
+        self._choices = choices
+        self._counts = usage
+        self._chances = chances
+        self._answers: dict[int, _Said] = {}
+        self._head = {
+            "id": f"{form.prefix}-{uuid.uuid4().hex}",
+            "created": int(time.time()),
+            "model": model,
+            "system_fingerprint": described["fingerprint"],
+        }
+
+    async def stream(self, exchange: Exchange) -> AsyncGenerator[bytes]:
+        """The events of a streamed answer. An error is the last event."""
+        for index in range(exchange.answers):
+            if opening := self._form.opening(index):
+                yield self._event(opening)
+        try:
+            async with contextlib.aclosing(exchange.events()) as events:
+                async for event in events:
+                    self._note(event)
+                    if isinstance(event, Piece):
+                        tokens = event.tokens if self._chances else None
+                        yield self._event(self._form.piece(event.index, event.text, tokens, None))
+                    else:
+                        end = self._form.piece(event.index, "", [] if self._chances else None, event.reason)
+                        yield self._event(end, plurivox=self._report(event))
+        except ApiError as error:
+            yield wire.event(error.body())
+            return
+        if self._counts:
+            head = {**self._head, "object": self._form.piece_object}
+            yield wire.event({**head, "choices": [], "usage": self._usage()})
+        yield wire.DONE
+
+    async def whole(self, exchange: Exchange) -> dict[str, Any]:
+        """All answers in one piece. Raises `ApiError` when one could not be generated."""
+        async with contextlib.aclosing(exchange.events()) as events:
+            async for event in events:
+                self._note(event)
+        choices = []
+        for index, said in sorted(self._answers.items()):
+            over = said.over or Over(index, "error")
+            choice = self._form.whole(index, said.text, said.tokens if self._chances else None, over.reason)
+            choices.append(choice | {"plurivox": self._report(over)})
+        return {**self._head, "object": self._form.whole_object, "choices": choices, "usage": self._usage()}
+
+    def _event(self, choice: Mapping[str, Any], **members: Any) -> bytes:
+        return wire.event({**self._head, "object": self._form.piece_object, "choices": [choice], **members})
+
+    def _note(self, event: Piece | Over) -> None:
+        said = self._answers.setdefault(event.index, _Said())
+        if isinstance(event, Over):
+            if error := _error_of(event):
+                raise error
+            said.over = event
+        else:
+            said.text += event.text
+            said.tokens += event.tokens
+
+    def _report(self, over: Over) -> dict[str, Any]:
+        return {
+            "revision": self._described["facts"],
+            "fingerprint": self._described["fingerprint"],
+            "sampling": over.sampling,
+            "timings": over.timings,
+            "put_back": over.put_back,
+        }
+
+    def _usage(self) -> dict[str, Any]:
+        overs = [said.over for _, said in sorted(self._answers.items()) if said.over]
+        # A prompt is the same for all of its choices and is counted once.
+        prompts = [overs[first : first + self._choices] for first in range(0, len(overs), self._choices)]
+        return wire.usage(
+            sum(answers[0].prompt_tokens for answers in prompts),
+            sum(over.completion_tokens for over in overs),
+            reused_tokens=sum(min(over.reused_tokens for over in answers) for answers in prompts),
+        )
+
+
+def _error_of(over: Over) -> ApiError | None:
+    match over.reason:
+        case "error":
+            return ApiError(500, over.error, code="engine_failed")
+        case "cancelled":
+            return ApiError(503, "the server is going down", code="shutting_down", retry_after=5)
+    return None
+
+
+class AnswerResponse(Response):
+    """Sends an answer while it watches whether the client is still there; one that leaves frees its places."""
+
+    def __init__(self, told: Telling, exchange: Exchange, *, streamed: bool) -> None:
+        super().__init__(status_code=200)
+        self._told = told
+        self._exchange = exchange
+        self._streamed = streamed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sending = self._stream(scope, receive, send) if self._streamed else self._whole(scope, receive, send)
+        tasks = [asyncio.create_task(sending), asyncio.create_task(_gone(receive))]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._exchange.cancel()
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        if isinstance(error := results[0], Exception) and not isinstance(error, OSError):
+            raise error
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            # What the model declines is an answer of its own, not a stream.
+            await self._exchange.begun()
+        except ApiError as error:
+            await error_response(error)(scope, receive, send)
+            return
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async with contextlib.aclosing(self._told.stream(self._exchange)) as parts:
+            async for part in parts:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _whole(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            answer: Response = JSONResponse(await self._told.whole(self._exchange))
+        except ApiError as error:
+            answer = error_response(error)
+        await answer(scope, receive, send)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def error_response(error: ApiError) -> JSONResponse:
+    """The error as an HTTP answer."""
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
+    return JSONResponse(error.body(), status_code=error.status, headers=headers)

@@ -1,0 +1,102 @@
+"""Reads which models a server has. Errors name the place in the file. No torch here: the values themselves are checked
+by the process that loads the model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_KINDS: dict[str, type] = {
+    "name": str,
+    "path": str,
+    "revision": str,
+    "dtype": str,
+    "device": str,
+    "max_len": int,
+    "slots": int,
+    "chat_template": str,
+}
+# How the host treats the model.
+_HOSTED: dict[str, type] = {"load": str, "pinned": bool}
+# What the catalogue says about a model to others. It may stand beside the rest; loading has no use for it.
+_PUBLISHED: dict[str, type] = {"licence": str, "card": dict}
+_LOADS = ("start", "request")
+
+
+class ConfigError(Exception):
+    """What to load is not said correctly."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A model that is to be served. `spec` holds the members of `engine.loading.ModelSpec` that are given. `at_start`:
+    it is loaded when the server starts, else when it is asked for. `pinned`: it never leaves for another one."""
+
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    at_start: bool = True
+    pinned: bool = False
+
+    @property
+    def name(self) -> str:
+        """What clients call it."""
+        return str(self.spec["name"])
+
+
+def wanted_models(file: str | None, pairs: Sequence[str], common: Mapping[str, Any] | None = None) -> list[Wanted]:
+    """All models of a file and of NAME=PATH arguments; at least one, and no name twice. `common` are members that the
+    arguments' models share. Raises `ConfigError`."""
+    wanted = (read(file) if file else []) + from_pairs(pairs, common or {})
+    if not wanted:
+        raise ConfigError("nothing to serve: give --config or --model")
+    names = [one.name for one in wanted]
+    if len(set(names)) < len(names):
+        raise ConfigError("two models have the same name")
+    return wanted
+
+
+def read(file: str) -> list[Wanted]:
+    """The models of a JSON or YAML file: a list of mappings. Relative folders start where the file lies."""
+    path = Path(file)
+    try:
+        # JSON is YAML.
+        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}") from error
+    if not isinstance(said, list):
+        raise ConfigError(f"{file} must hold a list of models")
+    return [_wanted(entry, f"{file}[{number}]", path.parent) for number, entry in enumerate(said)]
+
+
+def from_pairs(pairs: Sequence[str], common: Mapping[str, Any]) -> list[Wanted]:
+    """The models of NAME=PATH arguments."""
+    found = []
+    for pair in pairs:
+        name, _, path = pair.partition("=")
+        if not name or not path:
+            raise ConfigError(f"--model takes NAME=PATH, not {pair!r}")
+        found.append(Wanted({**common, "name": name, "path": path}))
+    return found
+
+
+def _wanted(entry: Any, place: str, base: Path) -> Wanted:
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{place} must be a mapping")
+    kinds = _KINDS | _HOSTED | _PUBLISHED
+    if unknown := sorted(set(map(str, entry)) - set(kinds)):
+        raise ConfigError(f"{place}.{unknown[0]} is unknown; known are {', '.join(kinds)}")
+    for name, value in entry.items():
+        if not isinstance(value, kinds[name]) or (isinstance(value, bool) and kinds[name] is not bool):
+            raise ConfigError(f"{place}.{name} must be {kinds[name].__name__}")
+    if missing := [name for name in ("name", "path") if not entry.get(name)]:
+        raise ConfigError(f"{place}.{missing[0]} is missing")
+    if (load := entry.get("load", "start")) not in _LOADS:
+        raise ConfigError(f"{place}.load is {' or '.join(_LOADS)}, not {load!r}")
+    files = {name: base / entry[name] for name in ("path", "chat_template") if name in entry}
+    spec = {name: value for name, value in entry.items() if name in _KINDS}
+    return Wanted(
+        spec | {name: str(file) for name, file in files.items() if file.exists()},
+        at_start=load == "start",
+        pinned=entry.get("pinned", False),
+    )

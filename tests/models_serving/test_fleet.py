@@ -1,0 +1,231 @@
+"""Several models on one host: one that ends takes nobody with it and comes back; memory is shared by who is used."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from models_serving.client import stream_sync
+from models_serving.contracts import Chunk, Endpoint, Failed, Finished
+from models_serving.server import fleet as fleet_module
+from models_serving.server.config import Wanted
+from models_serving.server.metrics import Seen, Tally, page
+from tests.models_serving.asking import a_request, ask_sync
+from tests.models_serving.serving import RunningServer, until
+
+SHORT: dict[str, Any] = {"max_tokens": 4, "min_tokens": 4, "seed": 1}
+Starts = Callable[..., RunningServer]
+
+
+def wanted(folders: dict[str, Path], kind: str, **hosted: Any) -> Wanted:
+    return Wanted({"name": kind, "path": str(folders[kind]), "slots": 2, "max_len": 256}, **hosted)
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Starts]:
+    """Start a server; it is stopped in the end."""
+    monkeypatch.setattr(fleet_module, "FIRST_PAUSE", 0.01)
+    running: list[RunningServer] = []
+
+    def begin(*models: Wanted, **options: Any) -> RunningServer:
+        running.append(RunningServer(models, **options))
+        return running[-1]
+
+    yield begin
+    for server in running:
+        server.stop()
+
+
+def endpoint(server: RunningServer) -> Endpoint:
+    return Endpoint("openai_compatible", f"{server.root}/v1")
+
+
+def answered(server: RunningServer, model: str) -> str:
+    last = ask_sync(endpoint(server), a_request(model=model, **SHORT))[-1]
+    assert isinstance(last, Finished), last
+    return last.text
+
+
+def table(server: RunningServer) -> dict[str, dict[str, Any]]:
+    return {entry["name"]: entry for entry in httpx.get(f"{server.root}/models").json()["models"]}
+
+
+def states(server: RunningServer) -> dict[str, str]:
+    return {name: entry["state"] for name, entry in table(server).items()}
+
+
+def test_a_model_that_ends_takes_only_itself_down_and_comes_back_the_same(
+    start: Starts, folders: dict[str, Path]
+) -> None:
+    server = start(wanted(folders, "llama"), wanted(folders, "mistral"))
+    before = {name: answered(server, name) for name in ("llama", "mistral")}
+    events = stream_sync(endpoint(server), a_request(model="llama", max_tokens=200, min_tokens=200, seed=2))
+    assert isinstance(next(events), Chunk)
+    server.threads.threads["llama"].kill()
+    lost = list(events)[-1]
+    assert isinstance(lost, Failed)
+    assert (lost.kind, lost.error) == ("broken", "the server reports: the model's process has ended")
+    assert answered(server, "mistral") == before["mistral"]
+    until(lambda: states(server)["llama"] == "ready")
+    assert answered(server, "llama") == before["llama"]
+    assert server.threads.lives == ["llama", "mistral", "llama"]
+    assert {name: entry["starts"] for name, entry in table(server).items()} == {"llama": 2, "mistral": 1}
+
+
+def test_an_unhealthy_model_is_said_to_be_so_until_it_is_back(
+    start: Starts, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start(wanted(folders, "llama"), wanted(folders, "mistral"))
+    monkeypatch.setattr(fleet_module, "FIRST_PAUSE", 60.0)
+    server.threads.threads["llama"].kill()
+    until(lambda: states(server)["llama"] == "unhealthy")
+    why = "its process ended (killed); it starts again in 30 s"
+    assert table(server)["llama"]["error"] == why
+    ready = httpx.get(f"{server.root}/readyz")
+    assert (ready.status_code, ready.json()["models"]) == (503, {"llama": f"unhealthy: {why}", "mistral": "ok"})
+    assert [entry["id"] for entry in httpx.get(f"{server.root}/v1/models").json()["data"]] == ["mistral"]
+    [failed] = ask_sync(endpoint(server), a_request(model="llama", **SHORT))
+    assert isinstance(failed, Failed)
+    assert (failed.kind, failed.retry_after) == ("busy", 2.0)
+    assert failed.error == f"HTTP 503: the model 'llama' is unhealthy: {why}"
+    assert '\nplurivox_model_up{model="llama"} 0\n' in httpx.get(f"{server.root}/metrics").text
+
+
+def test_one_that_cannot_be_loaded_leaves_the_others_alone(start: Starts, folders: dict[str, Path]) -> None:
+    server = start(wanted(folders, "llama"), Wanted({"name": "lost", "path": "/nowhere/at/all"}))
+    assert states(server) == {"llama": "ready", "lost": "unhealthy"}
+    assert server.fleet.refusals == {"lost": "lost: /nowhere/at/all is neither a folder nor a hub id"}
+    assert len(answered(server, "llama")) > 0
+
+
+def test_a_model_is_loaded_when_it_is_asked_for_and_who_asks_is_told_to_come_back(
+    start: Starts, folders: dict[str, Path]
+) -> None:
+    server = start(wanted(folders, "llama"), wanted(folders, "mistral", at_start=False))
+    assert states(server) == {"llama": "ready", "mistral": "unloaded"}
+    assert httpx.get(f"{server.root}/readyz").json()["models"] == {"llama": "ok", "mistral": "unloaded"}
+    [failed] = ask_sync(endpoint(server), a_request(model="mistral", **SHORT))
+    assert isinstance(failed, Failed)
+    assert (failed.kind, failed.retry_after) == ("busy", 5.0)
+    assert failed.error == "HTTP 503: the model 'mistral' is being loaded"
+    until(lambda: states(server)["mistral"] == "ready")
+    assert len(answered(server, "mistral")) > 0
+
+
+def one_at_a_time(start: Starts, folders: dict[str, Path], keep_seconds: float, **hosted: Any) -> RunningServer:
+    """The second is there on request, in memory for one and a half."""
+    needs = RunningServer([wanted(folders, "llama")])
+    need = table(needs)["llama"]["bytes"]
+    needs.stop()
+    return start(
+        wanted(folders, "llama", **hosted),
+        wanted(folders, "mistral", at_start=False),
+        fleet_options={"budgets": {"cpu": int(1.5 * need)}, "keep_seconds": keep_seconds},
+    )
+
+
+def load(server: RunningServer, name: str) -> httpx.Response:
+    return httpx.post(f"{server.root}/models/{name}/load", timeout=60)
+
+
+def test_the_one_that_was_not_used_leaves_for_the_one_that_is_asked_for(
+    start: Starts, folders: dict[str, Path]
+) -> None:
+    server = one_at_a_time(start, folders, keep_seconds=0.0)
+    first = answered(server, "llama")
+    assert load(server, "mistral").json()["state"] == "ready"
+    assert states(server) == {"llama": "unloaded", "mistral": "ready"}
+    assert load(server, "llama").status_code == 200
+    assert states(server) == {"llama": "ready", "mistral": "unloaded"}
+    assert answered(server, "llama") == first
+
+
+@pytest.mark.parametrize(("keep_seconds", "pinned"), [(300.0, False), (0.0, True)])
+def test_neither_one_that_was_used_just_now_nor_a_pinned_one_leaves(
+    start: Starts, folders: dict[str, Path], keep_seconds: float, pinned: bool
+) -> None:
+    server = one_at_a_time(start, folders, keep_seconds, pinned=pinned)
+    refused = load(server, "mistral")
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"]) == (503, "no_room")
+    assert error["message"].endswith("do not fit on cpu beside the models that are in use")
+    assert states(server) == {"llama": "ready", "mistral": "unloaded"}
+
+
+def test_a_model_that_answers_somebody_neither_leaves_nor_can_be_taken_out(
+    start: Starts, folders: dict[str, Path]
+) -> None:
+    server = one_at_a_time(start, folders, keep_seconds=0.0)
+    gate, runner = threading.Event(), server.model("llama").engine._runner
+    decode = runner.decode
+
+    def held(tokens: list[int], lengths: list[int]) -> Any:
+        assert gate.wait(60)
+        return decode(tokens, lengths)
+
+    runner.decode = held  # type: ignore[method-assign] # the test holds the engine
+    events = stream_sync(endpoint(server), a_request(model="llama", max_tokens=20, min_tokens=20, seed=1))
+    assert isinstance(next(events), Chunk)
+    assert load(server, "mistral").status_code == 503
+    busy = httpx.post(f"{server.root}/models/llama/unload")
+    assert (busy.status_code, busy.json()["error"]["code"]) == (409, "model_in_use")
+    gate.set()
+    assert isinstance(list(events)[-1], Finished)
+    until(lambda: table(server)["llama"]["in_flight"] == 0)
+    assert httpx.post(f"{server.root}/models/llama/unload").json()["state"] == "unloaded"
+    assert (table(server)["llama"]["device"], table(server)["llama"]["bytes"]) == ("", 0)
+
+
+def test_a_process_that_does_not_hear_is_killed_and_started_again(
+    start: Starts, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_module, "LOOK_SECONDS", 0.02)
+    server = start(wanted(folders, "llama"))
+    line = server.fleet.models["llama"].line
+    assert line is not None
+
+    async def nothing_came() -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(line, "state", nothing_came)
+    until(lambda: server.threads.lives == ["llama", "llama"] and states(server)["llama"] == "ready")
+    assert len(answered(server, "llama")) > 0
+
+
+def test_the_metrics_page_says_what_passed(start: Starts, folders: dict[str, Path]) -> None:
+    server = start(wanted(folders, "llama"))
+    for _ in range(2):
+        answered(server, "llama")
+    refused = a_request(model="llama", temperature=5.0)
+    ask_sync(endpoint(server), refused)
+    text = httpx.get(f"{server.root}/metrics").text
+    values = dict(re.findall(r"^(\S+) (\S+)$", text, re.MULTILINE))
+    model = 'model="llama"'
+    told = {
+        f'plurivox_answers_total{{{model},reason="length"}}': "2",
+        f'plurivox_refused_total{{{model},why="invalid"}}': "1",
+        f"plurivox_completion_tokens_total{{{model}}}": "8",
+        # The self-check's two answers of 16 tokens are the engine's work, too.
+        f"plurivox_generated_tokens_total{{{model}}}": "40",
+        f"plurivox_first_token_seconds_count{{{model}}}": "4",
+        f'plurivox_first_token_seconds_bucket{{{model},le="+Inf"}}': "4",
+        f"plurivox_between_tokens_seconds_count{{{model}}}": "36",
+        f"plurivox_model_up{{{model}}}": "1",
+        f"plurivox_queue_length{{{model}}}": "0",
+        f"plurivox_process_starts_total{{{model}}}": "1",
+    }
+    assert {name: values.get(name) for name in told} == told
+    assert float(values[f'plurivox_memory_bytes{{{model},device="cpu"}}']) > 1e6
+
+
+def test_every_line_of_the_metrics_page_has_the_form_that_prometheus_reads() -> None:
+    odd = Seen('a"b\\c\n', "cpu", Tally(), True, 0, 5, {}, {})
+    lines = page([odd], {"cpu": 100}).splitlines()
+    sample = re.compile(r'plurivox_[a-z_]+\{([a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*\} [0-9.e+]+')
+    assert [line for line in lines if not line.startswith(("# HELP ", "# TYPE ")) and not sample.fullmatch(line)] == []
+    assert 'plurivox_model_up{model="a\\"b\\\\c\\n"} 1' in lines
+    assert 'plurivox_memory_budget_bytes{device="cpu"} 100' in lines

@@ -1,0 +1,56 @@
+"""Where a model goes and who leaves for it: arithmetic, no model."""
+
+import pytest
+
+from models_serving.server.memory import Holder, Memory, NoRoomError, size
+
+GPUS = ["cpu", "cuda:0", "cuda:1"]
+BUDGETS = {"cpu": 100, "cuda:0": 10, "cuda:1": 10}
+
+
+def place(need: int, wanted: str = "auto", held: list[Holder] | None = None, idle: tuple[str, ...] = ()) -> object:
+    return Memory(BUDGETS).place(need, wanted, there=GPUS, held=held or [], idle=idle)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("70GiB", 70 * 2**30), ("16 GB", 16 * 10**9), ("1.5g", 1_500_000_000), ("800Mi", 800 * 2**20), ("42", 42)],
+)
+def test_a_size_is_read_as_people_write_it(text: str, count: int) -> None:
+    assert size(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1GB", "1 GB more", "GiB"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no size"):
+        size(text)
+
+
+def test_the_device_with_most_room_is_taken_and_the_processor_only_without_one() -> None:
+    held = [Holder("a", "cuda:0", 3)]
+    assert place(5, held=held) == ("cuda:1", [])
+    assert Memory({}).place(0, "auto", there=["cpu"], held=[], idle=[]) == ("cpu", [])
+    assert place(5, "cpu") == ("cpu", [])
+    assert place(5, "cuda", held=[Holder("a", "cuda:1", 3)]) == ("cuda:0", [])
+
+
+def test_nobody_leaves_where_there_is_room_and_else_the_longest_unused_does() -> None:
+    held = [Holder("a", "cuda:0", 6), Holder("b", "cuda:1", 4), Holder("c", "cuda:1", 4)]
+    assert place(4, held=held, idle=("a", "b", "c")) == ("cuda:0", [])
+    assert place(5, held=held, idle=("c", "b")) == ("cuda:1", ["c"])
+    assert place(9, held=held, idle=("c", "b")) == ("cuda:1", ["c", "b"])
+    # One of them leaving is better than two.
+    assert place(9, held=held, idle=("c", "b", "a")) == ("cuda:0", ["a"])
+
+
+def test_what_fits_nowhere_is_refused_and_nobody_leaves_in_vain() -> None:
+    held = [Holder("a", "cuda:0", 6), Holder("b", "cuda:1", 4)]
+    for need, wanted in ((11, "auto"), (7, "auto"), (1, "cuda:7")):
+        with pytest.raises(NoRoomError):
+            place(need, wanted, held=held)
+
+
+def test_a_device_without_a_budget_gives_nine_tenths_of_what_it_has() -> None:
+    memory = Memory({"cuda:0": 5})
+    memory.learn({"cpu": 1000, "cuda:0": 1000})
+    assert memory.budgets == {"cuda:0": 5, "cpu": 900}
