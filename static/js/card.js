@@ -68,13 +68,16 @@ async function lookAhead() {
   }
 }
 
+// what is longer than its box by less is shown whole (judge.js)
+const SLIVER = 80;
+
 // -- what was seen ----------------------------------------------------------------------------------------------------
 function watchBodies() {
   for (const answer of document.querySelectorAll("#judge-form .answer")) {
     const body = answer.querySelector(".answer-body");
-    const cut = body.scrollHeight > body.clientHeight + 8;
+    const cut = body.scrollHeight - body.clientHeight > SLIVER;
     const share = () => Math.min(1, (body.scrollTop + body.clientHeight) / body.scrollHeight || 1);
-    const one = (seen[answer.dataset.slot] = { cut, opened: false, seen: share() });
+    const one = (seen[answer.dataset.slot] = { cut, opened: false, seen: cut ? share() : 1 });
     body.addEventListener("scroll", () => (one.seen = Math.max(one.seen, share())), { passive: true });
     new MutationObserver(() => {
       if (body.classList.contains("is-open")) Object.assign(one, { opened: true, seen: 1 });

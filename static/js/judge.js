@@ -2,8 +2,8 @@
 
    A digit or a letter belongs to the question that has the focus, where that has such a choice (a point of a scale, a
    candidate). Else it goes to that answer's own rating; where answers have none, it picks the answer in the first
-   question that is still open. T and N are "equally good" and "none", S skips, Z enlarges a picture, ? lists the keys.
-   A control takes a key by data-key="x", by being a choice with the value of a slot (or tie, both_bad, none), or by
+   question that is still open. T, N and U are "equally good", "none" and "cannot judge", S skips, Z enlarges a picture, ? lists the keys.
+   A control takes a key by data-key="x", by being a choice with the value of a slot (or tie, both_bad, none, cannot_judge), or by
    data-pick. Keys of one character can be switched off in the list (WCAG 2.1.4); that is kept in this browser. */
 
 const OFF = "plurivox-single-keys-off";
@@ -27,7 +27,7 @@ const isTyping = (element) =>
   element.closest?.("dialog") || element.matches?.("textarea, select, input:not([type=range], [type=radio], [type=checkbox])");
 
 const CHOICES = ':is(input[type="radio"], input[type="checkbox"])';
-const VALUES = { t: ["tie"], n: ["both_bad", "none", "neither"] };
+const VALUES = { t: ["tie"], n: ["both_bad", "none", "neither"], u: ["cannot_judge"] };
 
 function pressed(key) {
   const form = document.getElementById("judge-form");
@@ -115,12 +115,17 @@ document.addEventListener("click", (event) => {
   more.textContent = open ? body.dataset.less : body.dataset.more;
 });
 
+// a text that is only a few lines too long is shown whole (card.js measures alike)
+const SLIVER = 80;
+
 // only what is cut off needs a button, and a place in the tab order so that the keyboard can scroll it
 function offerMore() {
   for (const button of document.querySelectorAll("[data-open-keys]")) button.hidden = false;
   for (const body of document.querySelectorAll("[data-expandable]")) {
-    const cut = body.scrollHeight > body.clientHeight + 8;
-    if (!cut || body.nextElementSibling?.matches("[data-expand]")) continue;
+    if (body.nextElementSibling?.matches("[data-expand]")) continue;
+    const over = body.scrollHeight - body.clientHeight;
+    if (over > 0 && over <= SLIVER) body.classList.add("is-whole");
+    if (over <= SLIVER) continue;
     body.tabIndex = 0;
     const button = Object.assign(document.createElement("button"), { type: "button", className: "button-link answer-more", textContent: body.dataset.more });
     button.dataset.expand = "";

@@ -85,6 +85,37 @@ def test_pairs_are_judged_by_keyboard_alone(page: Page, live_site: LiveSite, wid
     assert chosen() == ["B", "B", "tie", "A"]
 
 
+def test_every_verdict_has_its_key_and_long_texts_open_by_keyboard(page: Page, live_site: LiveSite) -> None:
+    verdicts = {"tie": True, "both_bad": True, "cannot_judge": True}
+    better = {"better": {"kind": "preference", "text": "Which is better?"} | verdicts}
+    protocol = {"choice": None, "about_item": ["better"]}
+    made = studies.study(cards.document(protocol=protocol, questions=better, step={"per_person": {"max": 5}}))
+    # at this size the box holds twelve lines; the second text is two lines longer
+    for _ in range(5):
+        cards.item(made, [cards.text(LONG), cards.text("\n".join(["A line."] * 14))])
+    cards.open_all(made)
+    person = participation(made)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    begun(page, live_site.url, person)
+    expect(page.get_by_role("button", name="Show all of it")).to_have_count(1)
+    page.get_by_role("button", name="Show all of it").press("Enter")
+    long = page.locator(".answer", has_text="Sentence 0").locator(".answer-body")
+    assert long.evaluate("body => body.scrollHeight - body.clientHeight") == 0
+    for key in "abtnu":
+        place = page.locator("#judge-form").get_attribute("action")
+        page.keyboard.press(key)
+        page.keyboard.press("Control+Enter")
+        expect(page.locator(f'#judge-form[action="{place}"]')).to_have_count(0)
+    rows = list(Judgement.objects.order_by("submitted_at").select_related("assignment__presentation"))
+    slots = [{pk: slot for slot, pk in row.assignment.presentation.slots().items()} for row in rows]
+    said = [row.answers["better"][""]["value"] for row in rows]
+    assert [slots[number].get(value, value) for number, value in enumerate(said)] == [
+        "A", "B", "tie", "both_bad", "cannot_judge",
+    ]  # fmt: skip
+    seen = rows[0].assignment.presentation.shown["slots"].values()
+    assert sorted((one["cut"], one["opened"]) for one in seen) == [(False, False), (True, True)]
+
+
 def test_four_are_ranked_with_a_tie_by_keyboard_and_mistakes_take_the_focus(page: Page, live_site: LiveSite) -> None:
     ranking = {"order": {"kind": "ranking", "text": "Put them in order"}}
     protocol = {"arrangement": "list", "choice": None, "about_item": ["order"]}
@@ -103,6 +134,10 @@ def test_four_are_ranked_with_a_tie_by_keyboard_and_mistakes_take_the_focus(page
     expect(page.get_by_role("status").filter(has_text="level with")).to_be_attached()
     page.keyboard.press("d")
     page.keyboard.press("Enter")
+    assert re.findall(r"text: (\w).* (place .*)", page.locator("pv-ranking").aria_snapshot()) == [
+        ("C", "place 1 of 3"), ("A", "place 2 of 3, level with B"), ("B", "place 2 of 3, level with A"),
+        ("D", "place 3 of 3"),
+    ]  # fmt: skip
     looker.look(page, "ranked")
     page.keyboard.press("Control+Enter")
     page.wait_for_url(re.compile("/end/"))
