@@ -1,4 +1,5 @@
-"""Loads a model that can be trusted to be what it says: pinned, safetensors only, no code of its own."""
+"""Loads a model that can be trusted to be what it says: pinned, safetensors only, no code of its own unless its entry
+says so."""
 
 import inspect
 import json
@@ -33,7 +34,8 @@ class LoadError(Exception):
 class ModelSpec:
     """Which model to load and how much room it gets. `path` is a folder or a hub id; a hub id needs `revision`, the
     full commit hash. `dtype` "auto": float32 on a CPU, the checkpoint's own elsewhere. `device` "auto": CUDA where
-    there is one. `max_len` counts tokens of prompt and answer together; `slots` answers are generated at once."""
+    there is one. `max_len` counts tokens of prompt and answer together; `slots` answers are generated at once.
+    `remote_code` runs the Python files that come with the weights, with all that this process may do."""
 
     name: str
     path: str
@@ -43,6 +45,7 @@ class ModelSpec:
     max_len: int | None = None
     slots: int = 8
     chat_template: str = ""
+    remote_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,11 @@ def load(spec: ModelSpec) -> LoadedModel:
     if not list(folder.glob("*.safetensors")):
         raise LoadError(f"{spec.name}: no *.safetensors in {folder.name}; other weight formats are not loaded")
     device = _device(spec)
+    _check_code(spec, folder)
+    trusted = {"trust_remote_code": spec.remote_code, "local_files_only": True}
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, **trusted)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **trusted)
         layers = layers_of(config)
         max_len = length_of(spec, config.get_text_config(decoder=True))
         model = _model(spec, folder, config, device)
@@ -133,11 +138,25 @@ def folder_of(spec: ModelSpec) -> Path:
     try:
         return Path(
             snapshot_download(
-                spec.path, revision=spec.revision, allow_patterns=_WANTED, ignore_patterns=["*/*", "consolidated*"]
+                spec.path,
+                revision=spec.revision,
+                allow_patterns=[*_WANTED, "*.py"] if spec.remote_code else _WANTED,
+                ignore_patterns=["*/*", "consolidated*"],
             )
         )
     except (HfHubHTTPError, RepositoryNotFoundError, LocalEntryNotFoundError, OSError) as error:
         raise LoadError(f"{spec.name}: {spec.path} cannot be fetched: {error}") from error
+
+
+def _check_code(spec: ModelSpec, folder: Path) -> None:
+    """Code that is run lies beside the weights, under the same revision; none is fetched from elsewhere."""
+    if not spec.remote_code:
+        return
+    for file in ("config.json", "tokenizer_config.json"):
+        path = folder / file
+        named = json.loads(path.read_text(encoding="utf-8")).get("auto_map", {}) if path.exists() else {}
+        if "--" in json.dumps(named):
+            raise LoadError(f"{spec.name}: {file} names code of another repository; only code of its own is run")
 
 
 def _device(spec: ModelSpec) -> torch.device:
@@ -161,7 +180,7 @@ def _model(spec: ModelSpec, folder: Path, config: Any, device: torch.device) -> 
         dtype=chosen,
         attn_implementation="eager" if capped else None,
         use_safetensors=True,
-        trust_remote_code=False,
+        trust_remote_code=spec.remote_code,
         local_files_only=True,
         output_loading_info=True,
     )
@@ -228,6 +247,7 @@ def _facts(spec: ModelSpec, folder: Path, model: Any, tokenizer: Any, settings: 
     device = model.device
     return {
         "engine": provenance.ENGINE,
+        "engine_build": provenance.engine_build(),
         "source": spec.path if not Path(spec.path).is_dir() else folder.resolve().name,
         "revision": spec.revision,
         "architecture": type(model).__name__,
@@ -236,6 +256,7 @@ def _facts(spec: ModelSpec, folder: Path, model: Any, tokenizer: Any, settings: 
         "config_sha256": provenance.sha256_of_files(folder, "config.json"),
         "tokenizer_sha256": provenance.sha256_of_files(folder, "*token*"),
         "template_sha256": provenance.sha256_of_text(tokenizer.chat_template),
+        "code_sha256": provenance.sha256_of_files(folder, "*.py") if spec.remote_code else "",
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "attention": model.config._attn_implementation,

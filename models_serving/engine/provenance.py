@@ -5,11 +5,12 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-ENGINE = "plurivox-slots/1"
+ENGINE = "plurivox-slots/2"
 
 
 def sha256_of_files(folder: Path, pattern: str) -> str:
@@ -19,6 +20,12 @@ def sha256_of_files(folder: Path, pattern: str) -> str:
         with path.open("rb") as file:
             total.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return total.hexdigest()
+
+
+@cache
+def engine_build() -> str:
+    """Which engine: SHA-256 over its own source files, shortened."""
+    return sha256_of_files(Path(__file__).parent, "*.py")[:16]
 
 
 def sha256_of_text(text: str) -> str:

@@ -21,13 +21,16 @@ _TIE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.4}
 
 
 def check(loaded: LoadedModel, engine: Engine) -> dict[str, Any]:
-    """Compare greedy answers to two prompts of different length, generated in one batch, with `generate()` one by
-    one. Returns what was checked; raises `LoadError` on a difference that rounding does not explain."""
+    """Compare greedy answers with `generate()`, one by one: to two prompts of different length, generated in one batch,
+    and to the next turn of the longer one, which takes over what its row holds. Returns what was checked; raises
+    `LoadError` on a difference that rounding does not explain."""
     windows = [window for window in loaded.layers.windows.values() if window]
     room = loaded.max_len - _STEPS
     long = min(max([48, *(window + 8 for window in windows)]), room, _LONGEST)
     prompts = [_prompt(loaded, length) for length in (_SHORT, long)]
     answers = _ours(loaded, engine, prompts)
+    prompts.append((prompts[1] + answers[1])[: room - 1] + prompts[0][:1])
+    answers += _ours(loaded, engine, prompts[2:])
     for prompt, answer in zip(prompts, answers, strict=True):
         _compare(loaded, prompt, answer)
     return {"prompts": [len(prompt) for prompt in prompts], "steps": _STEPS, "beyond_window": _beyond(windows, long)}

@@ -17,6 +17,7 @@ _KINDS: dict[str, type] = {
     "max_len": int,
     "slots": int,
     "chat_template": str,
+    "remote_code": bool,
 }
 # How the host treats the model.
 _HOSTED: dict[str, type] = {"load": str, "pinned": bool}

@@ -307,7 +307,23 @@ def test_the_self_check_refuses_a_wrong_window(folders: dict[str, Path]) -> None
 def test_the_self_check_reaches_beyond_the_window(folders: dict[str, Path], kind: str) -> None:
     model = open_model(ModelSpec(kind, str(folders[kind]), slots=1))
     model.engine.close()
-    assert model.checked == {"prompts": [5, 48], "steps": 16, "beyond_window": True if kind in tiny.WINDOWED else None}
+    assert model.checked == {
+        "prompts": [5, 48, 65],
+        "steps": 16,
+        "beyond_window": True if kind in tiny.WINDOWED else None,
+    }
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("kind", ["llama", "gemma2", "phi3"])
+def test_half_precision_passes_the_self_check_and_says_that_seeds_are_only_recorded(
+    folders: dict[str, Path], kind: str, dtype: str
+) -> None:
+    model = open_model(ModelSpec(kind, str(folders[kind]), slots=2, dtype=dtype))
+    _, end = answer(model, max_tokens=20, min_tokens=20, seed=3)
+    model.engine.close()
+    assert (end.reason, end.completion_tokens) == ("length", 20)
+    assert (model.facts["dtype"], model.facts["seeds"]) == (dtype, "recorded")
 
 
 def test_what_cannot_be_honoured_is_refused_by_name(llama: OpenModel) -> None:

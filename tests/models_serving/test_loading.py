@@ -44,6 +44,36 @@ def test_a_model_with_code_of_its_own_is_refused(tmp_path: Path) -> None:
     assert "trust_remote_code" in refused(folder)
 
 
+OWN_CODE = """
+from transformers import LlamaConfig, LlamaForCausalLM
+class OwnConfig(LlamaConfig):
+    model_type = "own"
+class OwnModel(LlamaForCausalLM):
+    config_class = OwnConfig
+"""
+
+
+def test_a_model_with_code_of_its_own_is_run_only_where_its_entry_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(str(tmp_path / "cache"))
+    folder = tiny.save("llama", tmp_path / "own")
+    change_config(
+        folder,
+        model_type="own",
+        architectures=["OwnModel"],
+        auto_map={"AutoConfig": "own.OwnConfig", "AutoModelForCausalLM": "own.OwnModel"},
+    )
+    (folder / "own.py").write_text(OWN_CODE)
+    assert "trust_remote_code" in refused(folder)
+    facts = load(ModelSpec("m", str(folder), remote_code=True)).facts
+    assert (facts["architecture"], len(facts["code_sha256"])) == ("OwnModel", 64)
+    change_config(folder, auto_map={"AutoConfig": "somebody/else--own.OwnConfig"})
+    message = "m: config.json names code of another repository; only code of its own is run"
+    assert refused(folder, remote_code=True) == message
+
+
 def test_a_model_without_a_chat_template_needs_one(tmp_path: Path) -> None:
     folder = tiny.save("llama", tmp_path, template=False)
     assert refused(folder) == (
@@ -80,6 +110,7 @@ def test_the_facts_identify_the_exact_state(folders: dict[str, Path], tmp_path: 
     assert one == again
     assert one["architecture"] == "LlamaForCausalLM"
     assert (one["dtype"], one["max_len"], one["eos"], one["seeds"]) == ("float32", 512, [1], "exact")
+    assert (one["attention"], one["code_sha256"], len(one["engine_build"])) == ("sdpa", "", 16)
     other = load(ModelSpec("m", str(tiny.save("llama", tmp_path / folders["llama"].name, seed=1)))).facts
     changed = {name for name in one if one[name] != other[name]}
     assert changed == {"weights_sha256"}

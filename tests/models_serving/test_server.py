@@ -367,6 +367,8 @@ def test_the_process_serves_a_configuration_and_ends_running_answers_on_sigterm(
         ("- {name: a, path: b, pinned: 1}", "[0].pinned must be bool"),
         ("- {name: a, path: b, load: later}", "[0].load is start or request, not 'later'"),
         ("- {name: a, path: b}\n- {name: a, path: c}", "two models have the same name"),
+        ("- {name: a, path: b, slots: true}", "[0].slots must be int"),
+        ("- {name: a, path: b, remote_code: 1}", "[0].remote_code must be bool"),
         ("{}", "must hold a list of models"),
         ("[", "cannot be read"),
         ("- {name: a, path: who/knows}", "a: a hub id needs `revision`"),
