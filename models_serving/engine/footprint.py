@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig
 
-from models_serving.engine.loading import DTYPES, LoadError, ModelSpec, folder_of, length_of
+from models_serving.engine.loading import DTYPES, LoadError, ModelSpec, config_of, folder_of, length_of
 
 _ELEMENT = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 # What a forward pass holds besides weights and cache, and CUDA's own context: seen, not computed.
@@ -25,7 +24,7 @@ def needed(spec: ModelSpec) -> int:
     folder = folder_of(spec)
     device = torch.device(_resolved(spec.device))
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        config = config_of(spec, folder)
         text = config.get_text_config(decoder=True)
         element = _bytes_each(spec, device, config)
         weights = sum(_numbers(file) for file in folder.glob("*.safetensors")) * element

@@ -94,11 +94,9 @@ def load(spec: ModelSpec) -> LoadedModel:
     if not list(folder.glob("*.safetensors")):
         raise LoadError(f"{spec.name}: no *.safetensors in {folder.name}; other weight formats are not loaded")
     device = _device(spec)
-    _check_code(spec, folder)
-    trusted = {"trust_remote_code": spec.remote_code, "local_files_only": True}
     try:
-        config = AutoConfig.from_pretrained(folder, **trusted)
-        tokenizer = AutoTokenizer.from_pretrained(folder, **trusted)
+        config = config_of(spec, folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=spec.remote_code, local_files_only=True)
         layers = layers_of(config)
         max_len = length_of(spec, config.get_text_config(decoder=True))
         model = _model(spec, folder, config, device)
@@ -148,15 +146,15 @@ def folder_of(spec: ModelSpec) -> Path:
         raise LoadError(f"{spec.name}: {spec.path} cannot be fetched: {error}") from error
 
 
-def _check_code(spec: ModelSpec, folder: Path) -> None:
-    """Code that is run lies beside the weights, under the same revision; none is fetched from elsewhere."""
-    if not spec.remote_code:
-        return
-    for file in ("config.json", "tokenizer_config.json"):
+def config_of(spec: ModelSpec, folder: Path) -> Any:
+    """transformers' configuration of the model. Code that comes with it is run where the entry says so, but only what
+    lies beside the weights, under the same revision. Raises `LoadError`, and what transformers raises."""
+    for file in ("config.json", "tokenizer_config.json") if spec.remote_code else ():
         path = folder / file
         named = json.loads(path.read_text(encoding="utf-8")).get("auto_map", {}) if path.exists() else {}
         if "--" in json.dumps(named):
             raise LoadError(f"{spec.name}: {file} names code of another repository; only code of its own is run")
+    return AutoConfig.from_pretrained(folder, trust_remote_code=spec.remote_code, local_files_only=True)
 
 
 def _device(spec: ModelSpec) -> torch.device:
