@@ -1,5 +1,7 @@
 """The engine: any decoder-only Hugging Face causal language model, answering many requests in one batch.
 
-torch and transformers are imported here and nowhere else. Files in the order of a request's way: `loading` and
-`provenance` (which exact model), `parameters` (what is asked, validated), `slots` (the loop: who is in the batch),
-`runner` (one forward over the packed rows), `sampling` (which token), `text` (which characters), `selfcheck`."""
+torch and transformers are imported here and nowhere else. Files in the order of a request's way: `loading`, `adapters`
+and `provenance` (which exact model), `footprint` (how much memory), `opening` (all of it at work), `parameters` (what
+is asked, validated), `requests` and `waiting` (one request, and the queue), `slots` (the loop: who is in the batch),
+`rows` (which row holds what), `runner` (one forward over the packed rows), `sampling` (which token), `text` (which
+characters), `selfcheck`, `tally` (what was done)."""

@@ -31,10 +31,11 @@ def needed(spec: ModelSpec) -> int:
         heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
         size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
         # Keys and values, of every layer, for every slot.
+        adapters = sum(_numbers(file) for path in spec.adapters.values() for file in Path(path).glob("*.safetensors"))
         cache = 2 * text.num_hidden_layers * heads * size * spec.slots * length_of(spec, text) * element
     except (OSError, ValueError, KeyError, AttributeError, struct.error) as error:
         raise LoadError(f"{spec.name}: {error}") from error
-    return int(weights + cache) + (_CUDA_EXTRA if device.type == "cuda" else _CPU_EXTRA)
+    return int(weights + adapters * element + cache) + (_CUDA_EXTRA if device.type == "cuda" else _CPU_EXTRA)
 
 
 def devices() -> dict[str, int]:

@@ -5,7 +5,7 @@ import inspect
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ class ModelSpec:
     """Which model to load and how much room it gets. `path` is a folder or a hub id; a hub id needs `revision`, the
     full commit hash. `dtype` "auto": float32 on a CPU, the checkpoint's own elsewhere. `device` "auto": CUDA where
     there is one. `max_len` counts tokens of prompt and answer together; `slots` answers are generated at once.
-    `remote_code` runs the Python files that come with the weights, with all that this process may do."""
+    `remote_code` runs the Python files that come with the weights, with all that this process may do.
+    `adapters`: folders of LoRA adapters by the names that they are served by."""
 
     name: str
     path: str
@@ -46,6 +47,7 @@ class ModelSpec:
     slots: int = 8
     chat_template: str = ""
     remote_code: bool = False
+    adapters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,17 @@
 """A model, loaded, checked and at work: what the server holds for each name."""
 
+import copy
+import dataclasses
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from models_serving.contracts import Message
 from models_serving.engine import provenance
+from models_serving.engine.adapters import Adapter, Bank, read
 from models_serving.engine.loading import LoadedModel, LoadError, ModelSpec, load
 from models_serving.engine.parameters import InvalidRequestError, Parameters, resolve
 from models_serving.engine.runner import Runner
@@ -21,11 +25,21 @@ class OpenModel:
     def __init__(self, loaded: LoadedModel, engine: Engine, checked: Mapping[str, Any]) -> None:
         self._loaded = loaded
         self._lock = threading.Lock()
+        self._adapter = 0
         self.engine = engine
         self.name = loaded.name
         self.facts = dict(loaded.facts)
         self.fingerprint = provenance.fingerprint(self.facts)
         self.checked = dict(checked)
+
+    def adapted(self, number: int, adapter: Adapter) -> "OpenModel":
+        """The same model through the adapter of this number: a name and an exact state of its own, one engine."""
+        other = copy.copy(self)
+        other._adapter = number
+        other.name = adapter.name
+        other.facts = self.facts | {"adapter": dict(adapter.facts)}
+        other.fingerprint = provenance.fingerprint(other.facts)
+        return other
 
     def prepare(
         self, said: Sequence[Message] | str | list[int], wanted: Mapping[str, Any], *, choices: int = 1
@@ -40,7 +54,7 @@ class OpenModel:
         first = resolve(wanted, self._loaded.defaults, room=room)
         same_seed = dict(wanted) | {"seed": first.seed}
         others = [resolve(same_seed, self._loaded.defaults, room=room, choice=number) for number in range(1, choices)]
-        return [(prompt, parameters) for parameters in [first, *others]]
+        return [(prompt, dataclasses.replace(parameters, adapter=self._adapter)) for parameters in [first, *others]]
 
     def _tokens(self, said: Sequence[Message] | str | list[int]) -> list[int]:
         if isinstance(said, str):
@@ -52,10 +66,22 @@ class OpenModel:
 
 def open_model(spec: ModelSpec, *, max_waiting: int = 64) -> OpenModel:
     """Load a model, start its engine and check that it says what it should. Raises `LoadError`."""
+    return open_all(spec, max_waiting=max_waiting)[spec.name]
+
+
+def open_all(spec: ModelSpec, *, max_waiting: int = 64) -> dict[str, OpenModel]:
+    """The model and its adapters by their names, on one engine. Raises `LoadError`."""
     if spec.slots < 1:
         raise LoadError(f"{spec.name}: slots must be at least 1")
     loaded = load(spec)
-    runner = Runner(loaded.model, loaded.layers, slots=spec.slots, max_len=loaded.max_len)
+    adapters = [read(name, Path(folder), loaded.model) for name, folder in spec.adapters.items()]
+    runner = Runner(
+        loaded.model,
+        loaded.layers,
+        slots=spec.slots,
+        max_len=loaded.max_len,
+        adapters=Bank(loaded.model, adapters) if adapters else None,
+    )
     engine = Engine(runner, loaded.tokenizer, loaded.eos, max_waiting=max_waiting, name=spec.name)
     engine.start()
     try:
@@ -63,7 +89,8 @@ def open_model(spec: ModelSpec, *, max_waiting: int = 64) -> OpenModel:
     except LoadError:
         engine.close()
         raise
-    return OpenModel(loaded, engine, checked)
+    model = OpenModel(loaded, engine, checked)
+    return {spec.name: model} | {one.name: model.adapted(number, one) for number, one in enumerate(adapters, 1)}
 
 
 def use_threads(count: int) -> None:

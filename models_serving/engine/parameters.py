@@ -24,7 +24,8 @@ class InvalidRequestError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Every parameter with the value that is really used. `seed` and `choice` determine all random numbers."""
+    """Every parameter with the value that is really used. `seed` and `choice` determine all random numbers. `adapter`
+    is the number of the LoRA adapter that the answer goes through, 0 for none."""
 
     max_tokens: int
     seed: int
@@ -40,16 +41,19 @@ class Parameters:
     choice: int = 0
     logprobs: bool = False
     top_logprobs: int = 0
+    adapter: int = 0
 
     def report(self) -> dict[str, Any]:
         """All that has a say in the text, for the answer's provenance."""
         said = asdict(self) | {"stop": list(self.stop)}
-        return {name: value for name, value in said.items() if name not in ("logprobs", "top_logprobs")}
+        return {name: value for name, value in said.items() if name not in _UNSAID}
 
 
-HONOURED = frozenset(field.name for field in fields(Parameters)) - {"choice"}
+HONOURED = frozenset(field.name for field in fields(Parameters)) - {"choice", "adapter"}
 """The names of the sampling parameters that a request may carry."""
 
+# They change nothing in the text; or the model's own facts say it.
+_UNSAID = ("logprobs", "top_logprobs", "adapter")
 _FLOATS: dict[str, tuple[float, float, str]] = {
     "temperature": (0.0, 2.0, "from 0 to 2"),
     "top_p": (0.0, 1.0, "above 0, up to 1"),

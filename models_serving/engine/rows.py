@@ -3,16 +3,19 @@ rows what the last request left there.
 
 A prompt that begins like something a row holds takes that beginning over instead of computing it: several samples of
 one prompt, the next turn of a conversation, people who talk under one system message. Keys and values of a position
-depend on the tokens up to it alone, so this changes nothing but rounding. Where another prompt is just about to compute
-the same beginning, the later one waits for it. Knows rows and requests, no tensors."""
+depend on the tokens up to it and on the adapter alone, so this changes nothing but rounding. Where another prompt is
+just about to compute the same beginning, the later one waits for it. Knows rows and requests, no tensors."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from models_serving.engine.requests import Ticket
 
 _WORTH_TOKENS = 64
+Held = tuple[int, Sequence[int]]
+"""What a row holds: the number of the adapter that computed it, and its tokens."""
 
 
 class Moves(Protocol):
@@ -40,6 +43,11 @@ class Fill:
     shared: int = 0
 
     @property
+    def adapter(self) -> int:
+        """The number of the adapter that the tokens go through."""
+        return self.ticket.parameters.adapter
+
+    @property
     def left(self) -> int:
         """Tokens still to compute."""
         return len(self.tokens) - self.done
@@ -53,7 +61,7 @@ class Rows:
         self.running: list[Ticket] = []
         self.filling: list[Fill] = []
         # What free rows still hold; who left first stands first.
-        self._remains: dict[int, list[int]] = {}
+        self._remains: dict[int, Held] = {}
         self._turn = 0
 
     @property
@@ -75,7 +83,8 @@ class Rows:
         tokens = ticket.tokens
         taken = {fill.row for fill in self.filling}
         free = [row for row in range(len(self.running), self._runner.slots) if row not in taken]
-        row, common = self._best(tokens, {row: self._remains[row] for row in free if row in self._remains})
+        left = {row: self._remains[row] for row in free if row in self._remains}
+        row, common = self._best((ticket.parameters.adapter, tokens), left)
         if row is None or not _worth(common, tokens):
             # Better an empty row than one whose remains may be wanted again; else the one that was left first.
             empty = [row for row in free if row not in self._remains]
@@ -130,29 +139,33 @@ class Rows:
         if not sound:
             self._runner.wipe(row)
         elif held:
-            self._remains[row] = held
+            self._remains[row] = (ticket.parameters.adapter, held)
 
     def _share(self, fill: Fill) -> None:
         """Take over the longest beginning that any row holds, or wait for a prompt that will soon hold a longer one."""
         fill.leader = None
-        coming = {n: other.tokens for n, other in enumerate(self.filling) if other is not fill and not other.leader}
-        number, soon = self._best(fill.tokens, coming)
+        others = {n: other for n, other in enumerate(self.filling) if other is not fill}
+        coming = {n: (other.adapter, other.tokens) for n, other in others.items() if not other.leader}
+        number, soon = self._best((fill.adapter, fill.tokens), coming)
         if number is not None and _worth(soon - fill.done, fill.tokens) and self.filling[number].done < soon:
             fill.leader, fill.shared = self.filling[number], soon
             return
         held = dict(self._remains)
-        held |= {row: ticket.tokens[:-1] for row, ticket in enumerate(self.running)}
-        held |= {other.row: other.tokens[: other.done] for other in self.filling if other is not fill}
-        row, now = self._best(fill.tokens, held)
+        held |= {row: (one.parameters.adapter, one.tokens[:-1]) for row, one in enumerate(self.running)}
+        held |= {other.row: (other.adapter, other.tokens[: other.done]) for other in others.values()}
+        row, now = self._best((fill.adapter, fill.tokens), held)
         if row is not None and now > fill.done and _worth(now - fill.done, fill.tokens):
             self._runner.copy(row, fill.row, now)
             fill.ticket.reused = max(fill.ticket.reused, min(now, len(fill.ticket.prompt)))
             fill.done = now
 
     @staticmethod
-    def _best(tokens: list[int], held: dict[int, list[int]]) -> tuple[int | None, int]:
-        """Where the longest common beginning is. The last token is always computed: its logits are needed."""
-        found = {place: common_beginning(tokens[:-1], other) for place, other in held.items()}
+    def _best(wanted: Held, held: Mapping[int, Held]) -> tuple[int | None, int]:
+        """Where the longest common beginning by the same adapter is. The last token is always computed: its logits are
+        needed."""
+        adapter, tokens = wanted
+        same = {place: other for place, (whose, other) in held.items() if whose == adapter}
+        found = {place: common_beginning(tokens[:-1], other) for place, other in same.items()}
         place = max(found, key=lambda place: found[place], default=None)
         return place, found[place] if place is not None else 0
 
@@ -168,14 +181,15 @@ class Rows:
     def _held(self, row: int) -> int:
         if row < len(self.running):
             return self.running[row].length
-        return next((fill.done for fill in self.filling if fill.row == row), len(self._remains.get(row, ())))
+        _, left = self._remains.get(row, (0, ()))
+        return next((fill.done for fill in self.filling if fill.row == row), len(left))
 
 
 def _worth(common: int, tokens: list[int]) -> bool:
     return common >= _WORTH_TOKENS or 2 * common >= len(tokens) > 1
 
 
-def common_beginning(one: list[int], other: list[int]) -> int:
+def common_beginning(one: Sequence[int], other: Sequence[int]) -> int:
     """How many tokens two lists have in common from their start. Compares slices, which is quick in C."""
     low, high = 0, min(len(one), len(other))
     while low < high:

@@ -6,7 +6,7 @@ before its position, and in a sliding-window layer nothing older than the window
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from transformers import Cache
@@ -71,11 +71,18 @@ class Layers:
     windows: dict[str, int | None]
 
 
+class Adapts(Protocol):
+    """What can send each row of a forward pass through an adapter of its own."""
+
+    def use(self, rows: Sequence[int]) -> None: ...
+
+
 class Runner:
     """The model and its cache. Not thread-safe: one thread calls it."""
 
-    def __init__(self, model: Any, layers: Layers, *, slots: int, max_len: int) -> None:
+    def __init__(self, model: Any, layers: Layers, *, slots: int, max_len: int, adapters: Adapts | None = None) -> None:
         self._model = model
+        self._adapters = adapters
         self._layers = layers
         self._cache = SlotCache(slots, max_len)
         self._float_mask = model.config._attn_implementation == "eager"
@@ -109,6 +116,11 @@ class Runner:
         used = min(-(-(max(lengths) + 1) // _BUCKET) * _BUCKET, self.max_len)
         self._cache.place = _Place(slice(0, len(tokens)), ids[1].unsqueeze(1), used)
         return self._forward(ids[0].unsqueeze(1), torch.zeros_like(ids[0]))
+
+    def use_adapters(self, numbers: Sequence[int]) -> None:
+        """Which adapter each row of the next forward pass goes through; 0: none."""
+        if self._adapters:
+            self._adapters.use(numbers)
 
     @property
     def on_cuda(self) -> bool:

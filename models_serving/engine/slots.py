@@ -201,6 +201,7 @@ class Engine:
         if not group:
             return
         chunks = [fill.tokens[fill.done : fill.done + size] for fill, size in group]
+        self._runner.use_adapters([fill.ticket.parameters.adapter for fill, _ in group])
         logits = self._runner.prefill([fill.row for fill, _ in group], chunks, [fill.done for fill, _ in group])
         for fill, size in group:
             fill.done += size
@@ -213,6 +214,7 @@ class Engine:
     def _decode(self, running: list[Ticket]) -> None:
         if not running:
             return
+        self._runner.use_adapters([ticket.parameters.adapter for ticket in running])
         logits = self._runner.decode(
             [ticket.drawer.drawn[-1] for ticket in running], [ticket.length - 1 for ticket in running]
         )

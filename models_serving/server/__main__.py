@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         common = {name: value for name in ("dtype", "device") if (value := getattr(options, name))}
-        wanted = wanted_models(options.config, options.model, common)
+        wanted = wanted_models(options.config, options.model, common, options.adapter)
         budgets, key = _budgets(options.memory), _key(options)
     except ConfigError as error:
         return _say(str(error))
@@ -92,6 +92,7 @@ def _options() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--config", help="JSON or YAML: a list of {name, path, revision, dtype, device, max_len, slots, load, …}")
     add("--model", action="append", default=[], metavar="NAME=PATH", help="a model folder; repeatable")
+    add("--adapter", action="append", default=[], metavar="NAME=MODEL:PATH", help="a LoRA adapter of a model")
     add("--dtype", default="", help="number format of the models given by --model: bfloat16, float16, float32")
     add("--device", default="", help="device of the models given by --model: cpu, cuda, cuda:1 (default: CUDA if any)")
     add("--memory", action="append", default=[], metavar="DEVICE=SIZE", help="what models may take: cuda:0=70GiB")

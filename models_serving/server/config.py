@@ -2,7 +2,7 @@
 by the process that loads the model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ _KINDS: dict[str, type] = {
     "slots": int,
     "chat_template": str,
     "remote_code": bool,
+    "adapters": dict,
 }
 # How the host treats the model.
 _HOSTED: dict[str, type] = {"load": str, "pinned": bool}
@@ -44,14 +45,24 @@ class Wanted:
         """What clients call it."""
         return str(self.spec["name"])
 
+    @property
+    def adapters(self) -> Mapping[str, str]:
+        """Folders of LoRA adapters by the names that clients call them."""
+        adapters: Mapping[str, str] = self.spec.get("adapters", {})
+        return adapters
 
-def wanted_models(file: str | None, pairs: Sequence[str], common: Mapping[str, Any] | None = None) -> list[Wanted]:
+
+def wanted_models(
+    file: str | None, pairs: Sequence[str], common: Mapping[str, Any] | None = None, adapters: Sequence[str] = ()
+) -> list[Wanted]:
     """All models of a file and of NAME=PATH arguments; at least one, and no name twice. `common` are members that the
-    arguments' models share. Raises `ConfigError`."""
+    arguments' models share; `adapters` are NAME=BASE:PATH arguments. Raises `ConfigError`."""
     wanted = (read(file) if file else []) + from_pairs(pairs, common or {})
     if not wanted:
         raise ConfigError("nothing to serve: give --config or --model")
-    names = [one.name for one in wanted]
+    for adapter in adapters:
+        wanted = _adapted(wanted, adapter)
+    names = [name for one in wanted for name in (one.name, *one.adapters)]
     if len(set(names)) < len(names):
         raise ConfigError("two models have the same name")
     return wanted
@@ -81,6 +92,20 @@ def from_pairs(pairs: Sequence[str], common: Mapping[str, Any]) -> list[Wanted]:
     return found
 
 
+def _adapted(wanted: Sequence[Wanted], said: str) -> list[Wanted]:
+    """The same models, one with an adapter more."""
+    name, _, rest = said.partition("=")
+    base, _, path = rest.partition(":")
+    if not (name and path) or base not in {one.name for one in wanted}:
+        raise ConfigError(f"--adapter takes NAME=MODEL:PATH with a model that is served, not {said!r}")
+    if any(name in one.adapters for one in wanted):
+        raise ConfigError("two models have the same name")
+    return [
+        replace(one, spec={**one.spec, "adapters": {**one.adapters, name: path}}) if one.name == base else one
+        for one in wanted
+    ]
+
+
 def _wanted(entry: Any, place: str, base: Path) -> Wanted:
     if not isinstance(entry, dict):
         raise ConfigError(f"{place} must be a mapping")
@@ -96,6 +121,10 @@ def _wanted(entry: Any, place: str, base: Path) -> Wanted:
         raise ConfigError(f"{place}.load is {' or '.join(_LOADS)}, not {load!r}")
     files = {name: base / entry[name] for name in ("path", "chat_template") if name in entry}
     spec = {name: value for name, value in entry.items() if name in _KINDS}
+    if adapters := entry.get("adapters"):
+        if not all(isinstance(name, str) and isinstance(path, str) for name, path in adapters.items()):
+            raise ConfigError(f"{place}.adapters must name a folder for each name")
+        spec["adapters"] = {name: str(base / path) for name, path in adapters.items()}
     return Wanted(
         spec | {name: str(file) for name, file in files.items() if file.exists()},
         at_start=load == "start",

@@ -55,7 +55,7 @@ class Served:
     @property
     def names(self) -> tuple[str, ...]:
         """The names it answers to."""
-        return (self.name,)
+        return (self.name, *self.wanted.adapters)
 
     def described(self) -> dict[str, Any]:
         """For the table of models."""

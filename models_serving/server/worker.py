@@ -28,7 +28,7 @@ from models_serving.contracts import Chunk
 from models_serving.contracts import Message as Said
 from models_serving.engine import footprint
 from models_serving.engine.loading import LoadError, ModelSpec
-from models_serving.engine.opening import OpenModel, open_model, use_threads
+from models_serving.engine.opening import OpenModel, open_all, use_threads
 from models_serving.engine.parameters import HONOURED, InvalidRequestError, Parameters
 from models_serving.engine.requests import Asking, Ended, Ticket
 from models_serving.engine.tally import Histogram, Tally
@@ -122,12 +122,10 @@ def live(end: End, spec: ModelSpec, max_waiting: int, opens: Opens | None = None
 
 
 def opened(spec: ModelSpec, granted: Mapping[str, Any], max_waiting: int) -> dict[str, OpenModel]:
-    """The model at work on the device that was granted, by its name. Raises `LoadError`."""
+    """The model and its adapters at work on the device that was granted, by their names. Raises `LoadError`."""
     use_threads(int(granted["threads"]))
     footprint.keep_within(str(granted["device"]), int(granted["bytes"]))
-    model = open_model(footprint.placed(spec, str(granted["device"])), max_waiting=max_waiting)
-    log.info("ready: %s", model.fingerprint)
-    return {spec.name: model}
+    return open_all(footprint.placed(spec, str(granted["device"])), max_waiting=max_waiting)
 
 
 @dataclass

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
+    AutoModelForCausalLM,
     Gemma2Config,
     Gemma2ForCausalLM,
     Gemma3ForCausalLM,
@@ -113,6 +115,37 @@ def save(kind: str, folder: Path, *, seed: int = 0, template: bool = True, **cha
     tokenizer().save_pretrained(folder)
     if not template:
         (folder / "chat_template.jinja").unlink()
+    return folder
+
+
+def save_adapter(base: Path, folder: Path, *, seed: int, rank: int = 4, **settings: Any) -> Path:
+    """Make a LoRA adapter of a model's attention and save it as peft does."""
+    torch.manual_seed(seed)
+    model = AutoModelForCausalLM.from_pretrained(base)
+    tensors = {}
+    for name, module in model.named_modules():
+        if name.endswith(("q_proj", "v_proj", "down_proj")):
+            tensors[f"base_model.model.{name}.lora_A.weight"] = torch.randn(rank, module.in_features)
+            tensors[f"base_model.model.{name}.lora_B.weight"] = torch.randn(module.out_features, rank)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": rank, "lora_alpha": 2, "bias": "none", "use_dora": False}
+    (folder / "adapter_config.json").write_text(json.dumps(config | settings))
+    return folder
+
+
+def merge(base: Path, adapter: Path, folder: Path) -> Path:
+    """The base model with the adapter worked into its weights: W + alpha / rank · B·A, by the formula itself."""
+    model = AutoModelForCausalLM.from_pretrained(base)
+    tensors = load_file(adapter / "adapter_model.safetensors")
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    for key in [key for key in tensors if ".lora_A." in key]:
+        down, up = tensors[key], tensors[key.replace("lora_A", "lora_B")]
+        scale = config["lora_alpha"] / (down.shape[0] ** 0.5 if config.get("use_rslora") else down.shape[0])
+        module = model.get_submodule(key.removeprefix("base_model.model.").removesuffix(".lora_A.weight"))
+        module.weight.data += scale * up @ down
+    model.save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
     return folder
 
 

@@ -1,0 +1,128 @@
+"""LoRA adapters (Hu et al. 2021) on one base model: each answer of a batch goes through its own, or through none.
+
+An adapter adds B·A·x·(alpha / rank) to what a linear layer makes of x. The files are those that peft writes; they are
+read here without it. What such a file may say and is not computed here is refused by its name."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from models_serving.engine import provenance
+from models_serving.engine.loading import LoadError
+
+_WEIGHTS, _CONFIG, _PREFIX = "adapter_model.safetensors", "adapter_config.json", "base_model.model."
+# What would change the result and is not computed here, with the values at which it does not.
+_PLAIN: Mapping[str, tuple[Any, ...]] = {
+    "use_dora": (False, None),
+    "bias": ("none", None),
+    "modules_to_save": (None, []),
+    "alpha_pattern": (None, {}),
+    "fan_in_fan_out": (False, None),
+    "trainable_token_indices": (None, []),
+    "lora_bias": (False, None),
+}
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One adapter: of each layer that it changes, A `[rank, in]` and B `[out, rank]` with the scale in it."""
+
+    name: str
+    layers: Mapping[str, tuple[torch.Tensor, torch.Tensor]]
+    facts: Mapping[str, Any]
+
+
+def read(name: str, folder: Path, model: Any) -> Adapter:
+    """The adapter of a folder, in the number format and on the device of the model. Raises `LoadError`."""
+    try:
+        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+        tensors = load_file(folder / _WEIGHTS)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise LoadError(f"{name}: {folder.name} holds no adapter that can be read: {error}") from error
+    if config.get("peft_type") != "LORA":
+        raise LoadError(f"{name}: only LoRA adapters are served, not {config.get('peft_type')}")
+    if odd := next((key for key, plain in _PLAIN.items() if config.get(key) not in plain), None):
+        raise LoadError(f"{name}: adapters with {odd} = {config[odd]!r} are not served")
+    if not isinstance(config.get("lora_alpha"), int | float):
+        raise LoadError(f"{name}: {_CONFIG} names no lora_alpha")
+    modules = dict(model.named_modules())
+    layers = {}
+    for layer in sorted({_layer_of(name, key) for key in tensors}):
+        halves = [tensors.get(f"{_PREFIX}{layer}.lora_{half}.weight") for half in "AB"]
+        layers[layer] = _fitted(name, layer, modules.get(layer), halves, config)
+    facts = {
+        "name": name,
+        "weights_sha256": provenance.sha256_of_files(folder, _WEIGHTS),
+        "config_sha256": provenance.sha256_of_files(folder, _CONFIG),
+    }
+    return Adapter(name, layers, facts)
+
+
+def _layer_of(name: str, key: str) -> str:
+    layer, half, rest = key.removeprefix(_PREFIX).rpartition(".lora_")
+    if not key.startswith(_PREFIX) or not half or rest not in ("A.weight", "B.weight"):
+        raise LoadError(f"{name}: the adapter's {key} is not served")
+    return layer
+
+
+def _fitted(
+    name: str, layer: str, module: Any, halves: Sequence[torch.Tensor | None], config: Mapping[str, Any]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    down, up = halves
+    if not isinstance(module, torch.nn.Linear) or down is None or up is None:
+        raise LoadError(f"{name}: the model has no linear layer {layer} for both halves of the adapter")
+    rank = down.shape[0]
+    if down.shape != (rank, module.in_features) or up.shape != (module.out_features, rank):
+        raise LoadError(f"{name}: the adapter does not fit the model's {layer}")
+    scale = float(config["lora_alpha"]) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    weight = module.weight
+    return down.to(weight), (up.float() * scale).to(weight)
+
+
+class Bank:
+    """All adapters of a model. `use` says whose the rows of the next forward pass are: 0 nobody's, 1 the first's, …"""
+
+    def __init__(self, model: Any, adapters: Sequence[Adapter]) -> None:
+        self._rows: torch.Tensor | None = None
+        self._device = model.device
+        modules = dict(model.named_modules())
+        for layer in sorted({layer for adapter in adapters for layer in adapter.layers}):
+            module: torch.nn.Linear = modules[layer]
+            halves = [adapter.layers.get(layer) for adapter in adapters]
+            module.register_forward_hook(self._hook(*_stacked(module, halves)))
+
+    def use(self, rows: Sequence[int]) -> None:
+        """The adapter's number of each row."""
+        self._rows = torch.tensor(rows, device=self._device) if any(rows) else None
+
+    def _hook(self, down: torch.Tensor, up: torch.Tensor) -> Any:
+        def add(module: torch.nn.Module, given: tuple[torch.Tensor], made: torch.Tensor) -> torch.Tensor | None:
+            if self._rows is None:
+                return None
+            # [rows, tokens, in] · [rows, in, rank] · [rows, rank, out]; nobody's rows get zeros.
+            small = torch.bmm(given[0], down[self._rows].transpose(1, 2))
+            return made + torch.bmm(small, up[self._rows].transpose(1, 2))
+
+        return add
+
+
+def _stacked(
+    module: torch.nn.Linear, halves: Sequence[tuple[torch.Tensor, torch.Tensor] | None]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A of all adapters, `[1 + adapters, rank, in]`, and B, `[1 + adapters, out, rank]`, filled up with zeros to the
+    largest rank; the first are nobody's."""
+    rank = max(half[0].shape[0] for half in halves if half)
+    down = module.weight.new_zeros((len(halves) + 1, rank, module.in_features))
+    up = module.weight.new_zeros((len(halves) + 1, module.out_features, rank))
+    for number, half in enumerate(halves, 1):
+        if half:
+            down[number, : half[0].shape[0]] = half[0]
+            up[number, :, : half[1].shape[1]] = half[1]
+    return down, up
