@@ -111,6 +111,26 @@ def test_each_row_of_a_batch_has_the_distribution_that_the_definitions_give(
         assert theirs[token] > 0
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.05, 1.0, 4.0, 40.0])
+@pytest.mark.parametrize("top_k", [0, 3000])
+def test_a_large_vocabulary_with_many_equals_is_cut_where_a_sorted_list_would_be(spread: float, top_k: int) -> None:
+    """Flat and steep distributions; as bfloat16 gives them, many tokens have the very same logit."""
+    size, shares = 5000, [0.01, 0.5, 0.9, 0.999]
+    logits = (torch.randn(size, generator=torch.Generator().manual_seed(7)) * spread).bfloat16().float()
+    wanted = [Parameters(max_tokens=9, seed=1, top_p=share, top_k=top_k) for share in shares]
+    got = weights(logits.expand(len(shares), -1), wanted)
+    order = logits.sort(descending=True, stable=True).indices[: top_k or size]
+    chances = logits[order].double().softmax(-1)
+    before = chances.cumsum(-1) - chances
+    for mine, share in zip(got, shares, strict=True):
+        kept = int((before < share).sum())
+        # Whether the very last one still belongs to it may be a matter of the last digit.
+        assert abs(int((mine > 0).sum()) - kept) <= 1
+        assert (
+            set(order[: kept - 1].tolist()) <= set(mine.nonzero().flatten().tolist()) <= set(order[: kept + 1].tolist())
+        )
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_distribution_is_the_one_of_transformers_processors(seed: int) -> None:
     """Frequencies over many positions follow the probabilities that transformers would sample from."""
