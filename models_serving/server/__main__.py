@@ -4,21 +4,18 @@ python -m models_serving.server --model NAME=FOLDER [--model …] --port 8100
 python -m models_serving.server --config models.yaml --memory cuda:0=70GiB --port 8100"""
 
 import argparse
-import asyncio
 import logging
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from models_serving.server.app import DRAIN_SECONDS, Desk, Server, make_server
 from models_serving.server.config import ConfigError, wanted_models
-from models_serving.server.fleet import Fleet
 from models_serving.server.memory import size
 from models_serving.server.process import Launcher
 
 API_KEY_ENV = "MODELS_SERVING_API_KEY"
+DRAIN_SECONDS = 3.5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,32 +28,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         budgets, key = _budgets(options.memory), _key(options)
     except ConfigError as error:
         return _say(str(error))
-    fleet = Fleet(
+    launcher = Launcher([one.spec for one in wanted], max_waiting=options.max_waiting)
+    launcher.warm_up()
+    # Meanwhile torch is being imported elsewhere; and the model processes, which begin with this file, need none of it.
+    from models_serving.server.running import run  # noqa: PLC0415 - see above
+
+    refusals = run(
         wanted,
-        Launcher([one.spec for one in wanted], max_waiting=options.max_waiting),
-        budgets=budgets,
-        threads=options.threads,
-        keep_seconds=options.keep_seconds,
+        launcher,
+        host=options.host,
+        port=options.port,
+        keep_going=options.keep_going,
+        fleet={"budgets": budgets, "threads": options.threads, "keep_seconds": options.keep_seconds},
+        desk={"api_key": key, "request_seconds": options.request_seconds, "drain_seconds": options.drain_seconds},
     )
-    desk = Desk(fleet, api_key=key, request_seconds=options.request_seconds, drain_seconds=options.drain_seconds)
-    server = make_server(desk, host=options.host, port=options.port)
-    # uvicorn raises the signal that ended it again, when everything has been put away.
-    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(_serve(server, fleet, keep_going=options.keep_going))
-    return 0 if options.keep_going or not fleet.refusals else _say("; ".join(fleet.refusals.values()))
-
-
-async def _serve(server: Server, fleet: Fleet, *, keep_going: bool) -> None:
-    """Until a signal comes; or, unless it is to keep going, until a model turns out to be one that cannot be served:
-    who starts a server with a wrong path wants to know now."""
-    serving = asyncio.create_task(server.serve())
-    refused = asyncio.create_task(fleet.refused.wait())
-    if not keep_going:
-        await asyncio.wait([serving, refused], return_when=asyncio.FIRST_COMPLETED)
-        if refused.done():
-            server.should_exit = True
-    await serving
-    refused.cancel()
+    return _say("; ".join(refusals)) if refusals else 0
 
 
 def _say(error: str) -> int:

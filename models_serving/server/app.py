@@ -25,7 +25,6 @@ from models_serving.server.line import Asking, Line, Over
 from models_serving.server.wire import ApiError, ChatBody, CompletionBody, Form
 
 MAX_BODY_BYTES = 4_000_000
-DRAIN_SECONDS = 3.5
 READY_SECONDS = 10.0
 _HELLO = [{"role": "user", "content": "hello"}]
 
@@ -34,7 +33,7 @@ class Desk:
     """What the endpoints share: the fleet, the key, and whether the server is going down."""
 
     def __init__(
-        self, fleet: Fleet, *, api_key: str = "", request_seconds: float = 300.0, drain_seconds: float = DRAIN_SECONDS
+        self, fleet: Fleet, *, api_key: str = "", request_seconds: float = 300.0, drain_seconds: float = 3.5
     ) -> None:
         self.fleet = fleet
         self.request_seconds = request_seconds

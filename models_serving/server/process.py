@@ -9,13 +9,14 @@ import signal
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, Protocol
 
 _GRACE_SECONDS = 10.0
-# The second is what Python runs in every process of the command; its imports need to be there only once.
-_COMMON = ("models_serving.server.worker", "models_serving.server.__main__")
+# The second is what the command's own file needs, which Python runs in every process.
+_COMMON = ("models_serving.server.worker", "models_serving.server.config")
 
 
 class Started(Protocol):
@@ -41,6 +42,10 @@ class Launcher:
         self._max_waiting = max_waiting
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([*_COMMON, *_architectures(specs)])
+
+    def warm_up(self) -> None:
+        """Begin to import; returns at once."""
+        forkserver.ensure_running()
 
     async def __call__(self, spec: Mapping[str, Any]) -> Started:
         """Start the process of one model."""

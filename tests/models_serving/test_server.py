@@ -316,7 +316,8 @@ def test_a_server_that_goes_down_takes_no_more_requests(server: RunningServer) -
 
 
 def test_the_front_knows_no_torch() -> None:
-    said = "import sys, models_serving.server.__main__; print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    imports = "import sys, models_serving.server.__main__, models_serving.server.running"
+    said = f"{imports}; print(sorted({{'torch', 'transformers'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
