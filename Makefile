@@ -2,7 +2,7 @@
 #
 #   make run                      the whole site on http://127.0.0.1:8000  (PORT=… DATA_DIR=… change where)
 #   make test                     everything: on SQLite, on PostgreSQL and Redis, and in a browser
-#   make bench NAME=judge_loop    one benchmark, appended to tests/benchmarks/results/
+#   make bench NAME=lease_scale    one benchmark, appended to tests/benchmarks/results/
 #   make seed STUDY=prism-demo    people for a study of the running site: rehearsal bots, kept apart from real data
 
 VENV ?= .venv

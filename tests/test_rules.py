@@ -127,11 +127,15 @@ def run_python(script: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_readme_explains_every_variable_that_is_read() -> None:
     read = set()
-    for path in (ROOT / "annotation" / "settings.py", *(ROOT / "models_serving").glob("*.py")):
+    for path in (ROOT / "annotation" / "settings.py", *(ROOT / "models_serving").rglob("*.py")):
         read |= set(re.findall(r"(?:read_\w+|db_url|environ\.get)\(\s*\"([A-Z_]+)\"", path.read_text()))
+        read |= set(re.findall(r"_(?:KEY_)?ENV = \"([A-Z_]+)\"", path.read_text()))
     assert {"DATA_DIR", "PORT", "DATABASE_URL", "MODELS", "SECRET_KEY"} <= read
-    explained = set(re.findall(r"`([A-Z_]+)`", (ROOT / "README.md").read_text()))
-    assert sorted(read - explained) == []
+    assert sorted(read - explained_settings()) == []
+
+
+def explained_settings() -> set[str]:
+    return set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE))
 
 
 def test_the_readme_shows_every_app_and_every_top_folder() -> None:
@@ -197,3 +201,10 @@ def test_compose_has_no_password_of_its_own() -> None:
     assert sorted(secret) == ["DATABASE_URL", "POSTGRES_PASSWORD", "SECRET_KEY"]
     # ":?" refuses to start without the variable, ":-" would put something in its place
     assert [name for name, value in secret.items() if ":?" not in value or ":-" in value] == []
+
+
+def test_compose_passes_every_setting_on_that_it_does_not_decide() -> None:
+    decided = {"DATA_DIR", "HOST", "PORT", "MODEL_SERVER_PORT", "STATICFILES_BACKEND", "DEBUG"}
+    decided |= {"SECRET_KEY_FILE", "CELERY_TASK_ALWAYS_EAGER"}
+    passed = set(compose()["services"]["web"]["environment"])
+    assert sorted(explained_settings() - decided - passed) == []

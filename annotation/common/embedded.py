@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -104,8 +105,11 @@ def prepare_models() -> str:
     gone = _rows("catalog", "ServedModel").filter(url=settings.MODEL_SERVER_URL).exclude(name__in=names)
     # a server that is there already knows its models by names of its own
     outside = bool(settings.OUTSIDE_MODEL_SERVER and settings.MODELS)
+    # the key that the model server asks for, by the name of its variable
+    key = {"api_key_env": settings.MODEL_SERVER_KEY_ENV} if os.environ.get(settings.MODEL_SERVER_KEY_ENV) else {}
     declared: list[dict[str, Any]] = [
         {"name": model["name"], "enabled": True, "served_name": model["path"] if outside else model["name"]}
+        | key
         | _untold_facts(model)
         for model in models
     ]
@@ -193,13 +197,15 @@ def worker() -> Program:
     return Program("worker", [sys.executable, *command, *queues])
 
 
-def is_ready() -> bool:
-    """`/readyz` says that web, worker and models all answer."""
+def silent_parts() -> list[str]:
+    """Which of web, worker and models do not answer yet, by what `/readyz` says."""
     host = settings.ALLOWED_HOSTS[0].lstrip(".") if settings.PRODUCTION else "localhost"
     try:
-        return httpx.get(f"{web_url()}/readyz", timeout=5, headers={"Host": host}).status_code == 200
-    except httpx.HTTPError:
-        return False
+        answer = httpx.get(f"{web_url()}/readyz", timeout=5, headers={"Host": host})
+        parts: dict[str, dict[str, Any]] = answer.json()["parts"]
+    except (httpx.HTTPError, ValueError, KeyError):
+        return ["web"]
+    return [f"{name} ({part['detail']})" for name, part in parts.items() if not part["ok"]]
 
 
 def ask_now() -> None:

@@ -37,6 +37,8 @@ class Site:
         """Everything that was said until it was ready."""
         said = self.folder.parent / "said.txt"
         chosen = {"DATA_DIR": str(self.folder), "PORT": str(self.port), "MODEL_SERVER_PORT": str(a_free_port())}
+        # so that a model server which asks for a key is tried, too
+        chosen |= {"MODELS_SERVING_API_KEY": "a key of this test"}
         with said.open("w") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "manage.py", "up"],

@@ -14,7 +14,7 @@ from annotation.studies.document.protocols import Protocol
 CHOICE = "choice"
 OVERALL = "overall"
 # kinds whose answers about the whole item compare its candidates
-COMPARING = frozenset({"preference", "graded_preference", "best_of", "best_worst", "ranking", "point_allocation"})
+COMPARING = frozenset({"preference", "graded_preference", "best_of", "best_worst", "ranking", "points"})
 GRID = "aspect_grid"
 # kinds whose answers about one candidate are numbers on a scale
 SCORING = frozenset({"slider", "likert", "stars", "number"})

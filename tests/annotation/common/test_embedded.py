@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from django.core.management import CommandError
 from django.utils import timezone
@@ -14,6 +15,7 @@ from annotation.studies import services
 from annotation.studies.loading import read_source
 from annotation.studies.queries import document_of
 from models_serving.catalog.models import ServedModel
+from tests.servers import a_free_port
 
 DEMO: list[dict[str, Any]] = json.loads(embedded.DEMO_MODELS.read_text(encoding="utf-8"))
 
@@ -43,6 +45,23 @@ def test_models_known_without_a_card_get_it_and_what_somebody_wrote_stays() -> N
     embedded.prepare_models()
     assert published()["demo-terse"] == (DEMO[0]["card"], "Apache-2.0")
     assert published()["demo-warm"] == ({"model_provider": "Us"}, "MIT")
+
+
+@pytest.mark.usefixtures("here")
+def test_a_key_that_the_model_server_asks_for_is_given_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELS_SERVING_API_KEY", "secret")
+    embedded.prepare_models()
+    assert set(ServedModel.objects.values_list("api_key_env", flat=True)) == {"MODELS_SERVING_API_KEY"}
+
+
+def test_what_a_start_waits_for_is_what_readyz_says(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = {"database": {"ok": True, "detail": ""}, "models": {"ok": False, "detail": "0 of 4 answer"}}
+    answer = httpx.Response(503, json={"ready": False, "parts": parts})
+    monkeypatch.setattr(httpx, "get", lambda *_, **__: answer)
+    assert embedded.silent_parts() == ["models (0 of 4 answer)"]
+    settings.HOST, settings.PORT = "127.0.0.1", a_free_port()
+    monkeypatch.undo()
+    assert embedded.silent_parts() == ["web"]
 
 
 @pytest.mark.usefixtures("here")

@@ -16,6 +16,7 @@ from annotation.common import embedded
 from annotation.common.processes import Supervisor
 
 TRIES = 3
+SAY_AFTER_SECONDS = 20
 
 
 class Command(BaseCommand):
@@ -77,14 +78,20 @@ class Command(BaseCommand):
         return embedded.prepare_admin()
 
     def _wait(self, supervisor: Supervisor) -> None:
-        """Until web, worker and models all answer. Gives up on a program that cannot start."""
+        """Until web, worker and models all answer. Gives up on a program that cannot start; large models take their
+        time, so beyond that it only says now and then what is waited for."""
+        said = time.monotonic()
         for tick in count():
             supervisor.check()
             for name, ends in supervisor.ends_in_a_row().items():
                 if ends >= TRIES:
                     raise CommandError(f"{name} does not start. Its last words:\n\n{_tail(supervisor.log(name))}")
-            if embedded.is_ready():
+            silent = embedded.silent_parts()
+            if not silent:
                 return
+            if time.monotonic() - said > SAY_AFTER_SECONDS:
+                said = time.monotonic()
+                self._line("waiting for", f"{', '.join(silent)}; see {settings.DATA_DIR / 'logs'}")
             if tick % 4 == 0:
                 embedded.ask_now()
             time.sleep(0.25)

@@ -1,13 +1,15 @@
 """Prepared items in the shapes that trainers read: `preference`, `unpaired_preference`, `listwise`, `soft_preference`,
 `raw_votes`. One record of each is compared as a whole."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from annotation.exports.deriving.statements import COMPARING, GRID, SCORING
 from annotation.exports.judged.names import Names
 from annotation.participation.models import Participation, Withdrawal
 from annotation.studies.models import Study
+from annotation.studies.questions import AnyQuestion
 from tests.annotation.exports.conftest import Export, records
 from tests.annotation.exports.layouts.expected import assistant, counts, out, side, user, vote_columns
 from tests.factories import judged
@@ -340,3 +342,20 @@ def test_without_a_question_about_one_answer_pairs_say_what_is_wanted(
     labels = {row["completion"][0]["content"]: row["label"] for row in rows}
     assert labels == {"a": True, "b": False, "c": False, "d": False}
     assert counts(folder)["answers left out: tie"] == 2
+
+
+def test_points_that_were_shared_out_are_pairs_with_their_difference(db: None, export: Export) -> None:
+    study = judged.study({"shares": {"kind": "points", "text": "Share ten points.", "total": 10}})
+    item = judged.item(study, ["Water.", "Wet."])
+    first, second = judged.ids(item)
+    judged.vote(judged.judge(study), item, judged.about(shares={first: 3, second: 7}))
+
+    (row,) = records(out(export, "preference"), "preference")
+
+    assert (row["chosen"], row["rejected"], row["margin"]) == (assistant("Wet."), assistant("Water."), 4)
+    assert (row["score_chosen"], row["score_rejected"]) == (7, 3)
+
+
+def test_every_kind_that_is_said_to_compare_or_to_score_exists() -> None:
+    kinds = {kind.model_fields["kind"].annotation.__args__[0] for kind in get_args(get_args(AnyQuestion)[0])}
+    assert (COMPARING | SCORING | {GRID}) - kinds == set()
