@@ -7,19 +7,21 @@ from collections.abc import Iterator
 
 import pytest
 from django.apps import apps
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from annotation.accounts.models import Identity
+from annotation.accounts.models import Identity, User
 from annotation.accounts.services import record_audit
 from annotation.api.rules import MAY
 from annotation.api.urls import urlpatterns as api_urls
+from annotation.assignments.models import Assignment, StepPlaces
 from annotation.conversations.queries import after_assignments, step_of
 from annotation.conversations.services.conversations import finish_conversation
 from annotation.participation.models import Participation
 from annotation.participation.return_tokens import return_token, token_sha256
+from annotation.studies.models import Study
 from tests.factories import cards, talks
 from tests.factories.participations import browser, participation
 from tests.factories.staff import stranger_browser
@@ -160,6 +162,12 @@ ADMIN_TABLES = (
     "api/apitoken",
     "quality/flag",
 )
+# what belongs to no study; rows of every other table are for the staff who own its study
+OF_NO_STUDY = {
+    *("catalog/servedmodel", "catalog/modelrevision", "django_celery_beat/periodictask"),
+    *("django_celery_beat/crontabschedule", "accounts/user", "auth/group", "accounts/annotator", "accounts/identity"),
+    *("accounts/auditentry", "exports/textassessment"),
+}
 # the transcript says no more than that it is not there
 OWN_ADMIN_PAGES = {
     f"admin/{page}/{OBJECT}change/": HIDDEN for page in ("conversations/conversation", "items/item", "items/setjob")
@@ -266,6 +274,26 @@ class World:
         return tuple(self.browsers[who].post(self.url(address)).status_code for who in WRITERS)
 
 
+OF_THE_STUDY = (
+    "studies/preview/<slug:slug>/",
+    "admin/studies/study/<path:object_id>/running/",
+    "admin/studies/study/<path:object_id>/change/",
+)
+
+
+def researcher(name: str) -> User:
+    """Somebody with every right that can be given, and no superuser."""
+    user = User.objects.create_user(name, password="long-enough-1", is_staff=True)
+    user.user_permissions.set(Permission.objects.all())
+    return user
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
 def rows() -> dict[str, int]:
     return {model._meta.label: model._default_manager.count() for model in apps.get_models(include_auto_created=True)}
 
@@ -295,10 +323,38 @@ def test_nobody_but_the_owner_can_send_anything_to_a_page() -> None:
 
 
 def expected(world: World, address: str, which: int) -> tuple[int, ...]:
-    """The history of what is not there leads back to the list."""
+    """The history of what is not there, or of a study that is not one's own, leads back to the list."""
     statuses = ALLOWED[address][which]
-    missing = address.endswith("/history/") and MISSING in world.url(address)
+    table = "/".join(address.split("/")[1:3])
+    missing = address.endswith("/history/") and (MISSING in world.url(address) or table not in OF_NO_STUDY)
     return (*statuses[:-1], 302) if missing and statuses[-1] == 403 else statuses
+
+
+def test_staff_with_every_right_meet_the_rows_of_their_own_studies_alone() -> None:
+    world = World()
+    place = Assignment.objects.first()
+    StepPlaces.objects.create(study=place.study, step="cards", opened_at=timezone.now())
+    owner, other = researcher("owner"), researcher("other")
+    place.study.owner = owner
+    place.study.save()
+    tables = [table for table in ADMIN_TABLES if table not in OF_NO_STUDY]
+    listed = {
+        table: [len(signed_in(user).get(f"/admin/{table}/").context["cl"].queryset) for user in (owner, other)]
+        for table in tables
+    }
+    everything = {table: apps.get_model(*table.split("/"))._default_manager.count() for table in tables}
+    assert listed == {table: [count, 0] for table, count in everything.items()}
+    assert min(everything[f"{table}"] for table in ("judgements/judgement", "items/item", "items/generation")) > 0
+    Study.objects.create(slug="second", title="A second one")
+    foreign = signed_in(other)
+    filters = foreign.get("/admin/participation/participation/").context["cl"].filter_specs
+    assert [one.title for one in filters] == ["state", "rehearsal", "language"]
+    assert [foreign.get(world.url(address)).status_code for address in OF_THE_STUDY] == [404, 404, 302]
+    chosen = {"action": "open_next_wave", "_selected_action": [StepPlaces.objects.get().pk]}
+    answer = foreign.post("/admin/assignments/stepplaces/", chosen, follow=True)
+    assert "talk/cards" not in answer.content.decode()
+    owned = signed_in(owner).post("/admin/assignments/stepplaces/", chosen, follow=True)
+    assert "talk/cards" in owned.content.decode()
 
 
 def test_staff_without_rights_find_nothing_by_searching() -> None:

@@ -14,10 +14,12 @@ from annotation.api.models import ApiToken
 from annotation.api.services.tokens import create_token, revoke_token
 from annotation.common.admin import ReadOnlyAdmin
 from annotation.studies.models import Study
+from annotation.studies.own import OfOwnStudies, OwnStudiesFilter
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(ReadOnlyAdmin):
+class ApiTokenAdmin(OfOwnStudies, ReadOnlyAdmin):
+    owner = "owner"
     form = TokenForm
     list_display: ClassVar[list[str]] = [
         "name",
@@ -30,13 +32,9 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         "revoked_at",
     ]
     list_select_related: ClassVar[list[str]] = ["owner", "study"]
-    list_filter: ClassVar[list[str]] = ["study"]
+    list_filter: ClassVar[list[Any]] = [("study", OwnStudiesFilter)]
     search_fields: ClassVar[list[str]] = ["name", "prefix"]
     actions: ClassVar[list[str]] = ["revoke"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
-        rows: QuerySet[ApiToken] = super().get_queryset(request)
-        return rows if request.user.is_superuser else rows.filter(owner=request.user.pk)
 
     def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> list[str]:
         asked = list(TokenForm.Meta.fields)

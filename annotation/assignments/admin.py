@@ -19,28 +19,29 @@ from annotation.assignments.queries import places_filled
 from annotation.common.admin import ReadOnlyAdmin
 from annotation.common.errors import DomainError
 from annotation.studies.document.comparisons import ComparisonsStep
+from annotation.studies.own import OfOwnStudies, OwnStudiesFilter
 
 STATES = [state.value for state in Assignment.State]
 Do = Callable[[StepPlaces, ComparisonsStep, str, datetime], str]
 
 
 @admin.register(Assignment)
-class AssignmentAdmin(ReadOnlyAdmin):
+class AssignmentAdmin(OfOwnStudies, ReadOnlyAdmin):
     list_display = [
         *("id", "study", "step", "protocol", "stratum", "wave", "copy", "reason", "state"),
         *("participation", "leased_until", "done_at"),
     ]
-    list_filter = ["study", "state", "reason", "stratum", "wave", "protocol", "rehearsal"]
+    list_filter = [("study", OwnStudiesFilter), "state", "reason", "stratum", "wave", "protocol", "rehearsal"]
     search_fields = ["id", "item__id", "item__external_id"]
     list_select_related = ["study", "participation__study"]
 
 
 @admin.register(StepPlaces)
-class StepPlacesAdmin(ReadOnlyAdmin):
+class StepPlacesAdmin(OfOwnStudies, ReadOnlyAdmin):
     """One row per comparisons step; its actions are for those who may change studies."""
 
     list_display = ["study", "step", "waves", "places", "opened_at"]
-    list_filter = ["study"]
+    list_filter = [("study", OwnStudiesFilter)]
     list_select_related = ["study"]
     fields = ["study", "step", "waves", "by_stratum", "opened_at"]
     readonly_fields = ["by_stratum"]
@@ -116,7 +117,8 @@ def _release_overdue(row: StepPlaces, step: ComparisonsStep, actor: str, now: da
 
 
 @admin.register(Presentation)
-class PresentationAdmin(ReadOnlyAdmin):
+class PresentationAdmin(OfOwnStudies, ReadOnlyAdmin):
+    owner = "assignment__study__owner"
     list_display = ["id", "assignment", "reveal", "created_at"]
     list_filter = ["reveal"]
     search_fields = ["id", "assignment__id"]

@@ -10,12 +10,14 @@ from annotation.common.admin import ReadOnlyAdmin
 from annotation.common.errors import NotFoundError
 from annotation.conversations.models import Conversation
 from annotation.conversations.replay import after_judgements, shown_turns
+from annotation.studies.own import OfOwnStudies, OwnStudiesFilter
 
 
 @admin.register(Conversation)
-class ConversationAdmin(ReadOnlyAdmin):
+class ConversationAdmin(OfOwnStudies, ReadOnlyAdmin):
+    owner = "participation__study__owner"
     list_display = ["id", "participation", "step", "number", "type", "state", "started_at", "finished_at"]
-    list_filter = ["participation__study", "participation__rehearsal", "state", "type"]
+    list_filter = [("participation__study", OwnStudiesFilter), "participation__rehearsal", "state", "type"]
     search_fields = ["id", "participation__id"]
     list_select_related = ["participation__study"]
     date_hierarchy = "started_at"

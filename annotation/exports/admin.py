@@ -20,19 +20,16 @@ from annotation.exports.models import ExportRun, ExportSchedule, TextAssessment
 from annotation.exports.queries import current_manifest
 from annotation.exports.services import record_download, request_export
 from annotation.studies.models import Study
+from annotation.studies.own import OfOwnStudies, OwnStudiesFilter
 
 
-class OwnStudies:
-    """Researchers see the exports of their own studies; superusers see all."""
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request)  # type: ignore[misc]  # the admin class beside it has it
-        return rows if request.user.is_superuser else rows.filter(study__owner=request.user.pk)
+class OwnStudies(OfOwnStudies):
+    """Researchers see and ask for exports of their own studies."""
 
     def formfield_for_foreignkey(self, field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if field.name == "study" and not request.user.is_superuser:
             kwargs["queryset"] = Study.objects.filter(owner=request.user.pk)
-        return super().formfield_for_foreignkey(field, request, **kwargs)  # type: ignore[misc]  # as above
+        return super().formfield_for_foreignkey(field, request, **kwargs)  # type: ignore[misc]  # the admin class beside it has it
 
 
 @admin.register(ExportSchedule)
@@ -69,7 +66,7 @@ class ExportRunAdmin(OwnStudies, ReadOnlyAdmin):
     form = ExportRunForm
     list_display: ClassVar[list[str]] = ["study", "layout", "cut_off", "state", "people", "rehearsal", "requested_by"]
     list_select_related: ClassVar[list[str]] = ["study", "requested_by"]
-    list_filter: ClassVar[list[str]] = ["state", "layout", "rehearsal", "study"]
+    list_filter: ClassVar[list[Any]] = ["state", "layout", "rehearsal", ("study", OwnStudiesFilter)]
     fields: ClassVar[list[str]] = [
         "study",
         "layout",

@@ -27,24 +27,21 @@ from annotation.items.services.imports import item_set_named, receive_file, requ
 from annotation.items.services.jobs import OVER, cancel_job
 from annotation.items.services.sets import release_items
 from annotation.items.serving import media_response
+from annotation.studies.own import OfOwnStudies, OwnStudiesFilter
 
 UNDER_WAY = (SetJob.State.QUEUED, SetJob.State.RUNNING)
 
 
-class OfOwnStudies:
-    """Researchers see what belongs to their own studies; superusers see all. `owner` leads to whose the study is."""
-
-    owner = "study__owner"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request)  # type: ignore[misc]  # the admin class beside it has it
-        return rows if request.user.is_superuser else rows.filter(**{self.owner: request.user.pk})
+def own_items(user: Any) -> QuerySet[Item]:
+    """Sets belong to studies; what was said live is in no set, and belongs to the study that had it judged."""
+    lives = Item.objects.filter(item_set__isnull=True, assignments__study__owner=user.pk)
+    return Item.objects.filter(Q(item_set__study__owner=user.pk) | Q(pk__in=lives.values("pk")))
 
 
 @admin.register(ItemSet)
 class ItemSetAdmin(OfOwnStudies, ReadOnlyAdmin):
     list_display = ["name", "study", "item_count", "held_count", "licence", "created_at"]
-    list_filter = ["study"]
+    list_filter = [("study", OwnStudiesFilter)]
     list_select_related = ["study"]
     search_fields = ["name"]
     fields = ["study", "name", "licence", "item_count", "held_count", "mapping", "created_at"]
@@ -137,7 +134,7 @@ class SetJobAdmin(OfOwnStudies, ReadOnlyAdmin):
 
     owner = "item_set__study__owner"
     list_display = ["item_set", "kind", "state", "done", "total", "created_by", "created_at", "ended_at"]
-    list_filter = ["kind", "state", "item_set__study"]
+    list_filter = ["kind", "state", ("item_set__study", OwnStudiesFilter)]
     list_select_related = ["item_set__study"]
 
     def get_urls(self) -> list[URLPattern]:
@@ -222,16 +219,14 @@ def _cell(value: object) -> str:
 @admin.register(Item)
 class ItemAdmin(ReadOnlyAdmin):
     list_display = ["id", "origin", "item_set", "ordinal", "external_id", "held", "created_at"]
-    list_filter = ["origin", "item_set", ("held", admin.EmptyFieldListFilter)]
+    list_filter = ["origin", ("item_set", OwnStudiesFilter), ("held", admin.EmptyFieldListFilter)]
     search_fields = ["id", "external_id"]
     list_select_related = ["item_set"]
     actions = ["release"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Item]:
-        """Sets belong to studies; what was said live belongs to no set."""
         items: QuerySet[Item] = super().get_queryset(request)
-        own = Q(item_set__isnull=True) | Q(item_set__study__owner=request.user.pk)
-        return items if request.user.is_superuser else items.filter(own)
+        return items if request.user.is_superuser else items.filter(pk__in=own_items(request.user).values("pk"))
 
     @admin.action(description="Release what is held back", permissions=["release"])
     def release(self, request: HttpRequest, items: QuerySet[Item]) -> None:
@@ -269,6 +264,10 @@ class CandidateAdmin(ReadOnlyAdmin):
     search_fields = ["id", "item__id"]
     list_select_related = ["item", "served_model"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Candidate]:
+        rows: QuerySet[Candidate] = super().get_queryset(request)
+        return rows if request.user.is_superuser else rows.filter(item__in=own_items(request.user).values("pk"))
+
 
 @admin.register(Generation)
 class GenerationAdmin(ReadOnlyAdmin):
@@ -280,3 +279,8 @@ class GenerationAdmin(ReadOnlyAdmin):
     search_fields = ["id", "candidate__id"]
     list_select_related = ["served_model"]
     date_hierarchy = "started_at"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Generation]:
+        rows: QuerySet[Generation] = super().get_queryset(request)
+        own = own_items(request.user).values("pk")
+        return rows if request.user.is_superuser else rows.filter(candidate__item__in=own)

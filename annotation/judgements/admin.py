@@ -4,10 +4,12 @@ from django.contrib import admin
 
 from annotation.common.admin import ReadOnlyAdmin
 from annotation.judgements.models import Judgement
+from annotation.studies.own import OfOwnStudies
 
 
 @admin.register(Judgement)
-class JudgementAdmin(ReadOnlyAdmin):
+class JudgementAdmin(OfOwnStudies, ReadOnlyAdmin):
+    owner = "participation__study__owner"
     list_display = ["receipt", "protocol", "participation", "choice_rule", "submitted_at"]
     list_filter = ["protocol", "choice_rule"]
     search_fields = ["id", "participation__id"]

@@ -14,6 +14,7 @@ from annotation.participation.models import (
     QuotaCell,
     Withdrawal,
 )
+from annotation.studies.own import OfOwnStudies, OwnStudiesFilter
 
 
 class _Rows(TabularInline):  # type: ignore[misc]  # unfold ships no types
@@ -44,9 +45,9 @@ class PageRows(_Rows):
 
 
 @admin.register(Participation)
-class ParticipationAdmin(ReadOnlyAdmin):
+class ParticipationAdmin(OfOwnStudies, ReadOnlyAdmin):
     list_display = ["__str__", "state", "version", "step", "page", "language", "rehearsal", "started_at", "ended_at"]
-    list_filter = ["study", "state", "rehearsal", "language"]
+    list_filter = [("study", OwnStudiesFilter), "state", "rehearsal", "language"]
     search_fields = ["id", "panel_session_id"]
     list_select_related = ["study", "version__study"]
     date_hierarchy = "started_at"
@@ -55,13 +56,14 @@ class ParticipationAdmin(ReadOnlyAdmin):
 
 
 @admin.register(QuotaCell)
-class QuotaCellAdmin(ReadOnlyAdmin):
+class QuotaCellAdmin(OfOwnStudies, ReadOnlyAdmin):
     list_display = ["study", "quota", "cell", "taken", "target"]
-    list_filter = ["study", "quota"]
+    list_filter = [("study", OwnStudiesFilter), "quota"]
 
 
 @admin.register(Withdrawal)
-class WithdrawalAdmin(ReadOnlyAdmin):
+class WithdrawalAdmin(OfOwnStudies, ReadOnlyAdmin):
+    owner = "participation__study__owner"
     list_display = ["participation", "reason", "at"]
     list_filter = ["reason"]
     list_select_related = ["participation__study"]

@@ -16,6 +16,7 @@ from annotation.quality.checks import CHECKS
 from annotation.quality.models import Flag
 from annotation.quality.services import decide_flag, raise_flags
 from annotation.studies.models import Study
+from annotation.studies.own import OfOwnStudies, OwnStudiesFilter
 
 DECISIONS = [
     (Flag.Decision.DISMISSED, "Dismissed: nothing is wrong"),
@@ -36,10 +37,11 @@ class DecisionForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
 
 
 @admin.register(Flag)
-class FlagAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+class FlagAdmin(OfOwnStudies, ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+    owner = "participation__study__owner"
     form = DecisionForm
     list_display = ["what", "participation", "subject", "value", "threshold", "decision", "decided_by", "raised_at"]
-    list_filter = ["participation__study", "check_name", "decision", "participation__rehearsal"]
+    list_filter = [("participation__study", OwnStudiesFilter), "check_name", "decision", "participation__rehearsal"]
     search_fields = ["participation__id", "subject"]
     list_select_related = ["participation__study"]
     readonly_fields = ["what", "participation", "subject", "value", "threshold", "details", "raised_at", "so_far"]
@@ -77,10 +79,6 @@ class FlagAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
             )
         except DomainError as error:
             messages.error(request, error.text)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Flag]:
-        rows: QuerySet[Flag] = super().get_queryset(request)
-        return rows if request.user.is_superuser else rows.filter(participation__study__owner=request.user.pk)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

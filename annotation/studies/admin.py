@@ -10,7 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.options import VERTICAL
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -25,6 +25,7 @@ from annotation.common.errors import DocumentError, DomainError
 from annotation.studies import loading, services
 from annotation.studies.diff import Change, changes
 from annotation.studies.models import Study, StudyVersion
+from annotation.studies.own import OfOwnStudies, OwnStudiesFilter
 from annotation.studies.pools import PARAMETER, pool_token
 from annotation.studies.queries import document_of, draft_sets
 from annotation.studies.shelf import presets
@@ -87,7 +88,8 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
 
 
 @admin.register(Study)
-class StudyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+class StudyAdmin(OfOwnStudies, ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+    owner = "owner"
     list_display = ["slug", "title", "state", "current", "active", "completed", "rehearsed"]
     list_filter = ["state"]
     search_fields = ["slug", "title"]
@@ -184,8 +186,10 @@ class StudyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
     def running(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What publishing the draft would change; on POST: publish, open, pause or close."""
         study = self.get_object(request, object_id)
-        if study is None or not self.has_change_permission(request, study):
+        if not self.has_change_permission(request, study):
             raise PermissionDenied
+        if study is None:
+            raise Http404
         problems: list[tuple[str, str]] = []
         if request.method == "POST":
             try:
@@ -269,9 +273,9 @@ def _pending(study: Study) -> tuple[list[Change], list[tuple[str, str]]]:
 
 
 @admin.register(StudyVersion)
-class StudyVersionAdmin(ReadOnlyAdmin):
+class StudyVersionAdmin(OfOwnStudies, ReadOnlyAdmin):
     list_display = ["study", "number", "sha256", "published_by", "published_at"]
-    list_filter = ["study"]
+    list_filter = [("study", OwnStudiesFilter)]
     list_select_related = ["study", "published_by"]
     fields = ["study", "number", "sha256", "published_by", "published_at", "whole_document"]
 

@@ -11,7 +11,7 @@ from annotation.studies.document import StudyDocument
 from annotation.studies.loading import read_document
 from annotation.studies.models import Study
 from annotation.studies.preview import Place, context_of, places
-from annotation.studies.rules import can_see_drafts
+from annotation.studies.rules import can_see_draft
 
 
 @require_safe
@@ -34,7 +34,7 @@ def preview_page(request: HttpRequest, slug: str, step: str, page: int) -> HttpR
 
 
 def _draft(request: HttpRequest, slug: str) -> StudyDocument:
-    study = Study.objects.filter(slug=slug).first() if can_see_drafts(request.user) else None
-    if study is None:
+    study = Study.objects.filter(slug=slug).first()
+    if study is None or not can_see_draft(request.user, study):
         raise NotFoundError("There is no such study.")
     return read_document(study.draft)

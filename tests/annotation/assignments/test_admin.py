@@ -26,12 +26,14 @@ def study() -> Study:
         2, places=False, step={"overlap": {"crowd": 2, "expert": 1}, "waves": 2, "protocol": "alike"}
     )
     open_missing_places(now=timezone.now())
+    made.owner = User.objects.create_user("staff", password="long-enough-1", is_staff=True)
+    made.save(update_fields=["owner"])
     return made
 
 
 def staff(*permissions: str) -> Client:
-    """Somebody who may look at places, and what else is named."""
-    user = User.objects.create_user("staff", password="long-enough-1", is_staff=True)
+    """The study's owner, who may look at places, and what else is named."""
+    user = User.objects.get(username="staff")
     names = ["view_assignment", "view_stepplaces", *permissions]
     user.user_permissions.set(Permission.objects.filter(codename__in=names))
     client = Client()
