@@ -8,6 +8,7 @@ from datetime import datetime
 from django.core.cache import cache
 
 from annotation.items.queries import servable
+from annotation.items.recipes import RECIPES
 from annotation.studies.document.models import ModelRules
 from annotation.studies.document.steps import ConversationsStep, TurnRules
 from annotation.studies.models import StudyVersion
@@ -32,7 +33,7 @@ def load_of(version: StudyVersion, step: ConversationsStep) -> dict[int, float]:
 
 def _answers(rules: TurnRules) -> int:
     """How many calls a turn makes: one where one call writes all."""
-    return 1 if rules.candidates.recipe == "diverse_set" else rules.candidates.k
+    return 1 if RECIPES[rules.candidates.recipe].together else rules.candidates.k
 
 
 def _shares(rules: ModelRules) -> dict[int, float]:

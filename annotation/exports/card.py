@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from annotation.exports.layouts.base import Layout, Outcome, Table
 from annotation.exports.layouts.excluded import LEAVE_OUT
 from annotation.exports.reading import Reading
-from annotation.exports.validation import PREFERENCE
-from annotation.exports.writers import writer_named
+from annotation.exports.writers import WRITERS, can_hold, writer_named
 from annotation.studies.texts import in_language
 
 WITHOUT_EXCLUDED = "People whom a researcher excluded over a quality flag are not in it either; that is counted below."
@@ -62,7 +61,7 @@ def _front_matter(
 ) -> list[str]:
     lines = ["---", "language:", *(f"- {language}" for language in languages), "configs:"]
     for table in tables:
-        written = [name for name in PREFERENCE if name in writers and name in table.writers]
+        written = [name for name in WRITERS if name in writers and can_hold(name, table)]
         # an empty file has no columns that a loader could read
         if written and counts[table.name]:
             lines += [f"- config_name: {table.name}", f"  data_files: {table.name}{writer_named(written[0]).suffix}"]

@@ -20,7 +20,7 @@ from annotation.exports.layouts.base import Layout, Outcome, Table
 from annotation.exports.layouts.fields import Record, json_schema
 from annotation.exports.reading import Reading
 from annotation.exports.validation import refuse_broken, written_folder
-from annotation.exports.writers import writer_named
+from annotation.exports.writers import WRITERS, can_hold, writer_named
 
 MANIFEST = "manifest.json"
 RECORDS_PER_BEAT = 500
@@ -99,7 +99,7 @@ def _write(  # noqa: PLR0917 - the state of one pass
             table.name: [
                 files.enter_context(writer.open(folder / (table.name + writer.suffix), table.fields))
                 for writer in map(writer_named, writers)
-                if writer.name in table.writers
+                if can_hold(writer.name, table)
             ]
             for table in tables
         }
@@ -113,7 +113,7 @@ def _write(  # noqa: PLR0917 - the state of one pass
 
 
 def _file(folder: Path, path: Path, counts: Counter[str]) -> Record:
-    table = path.stem if path.stem in counts and path.suffix in {".jsonl", ".csv", ".parquet"} else None
+    table = path.stem if path.stem in counts and path.suffix in {writer.suffix for writer in WRITERS.values()} else None
     return {
         "name": path.name,
         "rows": counts[table] if table else None,

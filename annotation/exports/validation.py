@@ -9,11 +9,9 @@ from annotation.common.errors import DomainError
 from annotation.exports.layouts.base import Layout, Problem, Table
 from annotation.exports.layouts.fields import Record, problems, without_absent
 from annotation.exports.reading import Reading
-from annotation.exports.writers import writer_named
+from annotation.exports.writers import WRITERS, can_hold, writer_named
 
 MOST_PROBLEMS = 50
-# which format of a table the rules between records read
-PREFERENCE = ("jsonl", "csv", "parquet")
 
 
 class ReleaseRefusedError(DomainError):
@@ -48,7 +46,7 @@ class WrittenFolder:
 
 def written_folder(folder: Path, tables: Sequence[Table], writers: Sequence[str]) -> WrittenFolder:
     formats = {
-        table.name: tuple(name for name in PREFERENCE if name in writers and name in table.writers) for table in tables
+        table.name: tuple(name for name in WRITERS if name in writers and can_hold(name, table)) for table in tables
     }
     return WrittenFolder(folder, {table.name: table for table in tables}, formats)
 

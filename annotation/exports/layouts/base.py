@@ -15,12 +15,14 @@ from annotation.exports.reading import Reading
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file of a release: its records' keys in order, and which file formats can hold it."""
+    """A file of a release: its records' keys in order, and whether a record holds lists or objects, which not every
+    file format can write. `formats`: the only ones that it goes out in; empty: all that can hold it."""
 
     name: str
     text: str
     fields: tuple[Field, ...]
-    writers: frozenset[str]
+    nested: bool
+    formats: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,7 @@ from annotation.studies.document import StudyDocument
 from annotation.studies.document.protocols import Protocol
 
 Rows = Iterator[tuple[str, Record]]
-NESTED = frozenset({"jsonl", "parquet"})
-FLAT = frozenset({"jsonl", "parquet", "csv"})
+NESTED, FLAT = True, False
 JUDGES = {
     "all": frozenset(Annotator.Kind.values),
     "people": frozenset({Annotator.Kind.PERSON.value, Annotator.Kind.BOT.value}),

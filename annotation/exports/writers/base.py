@@ -19,6 +19,8 @@ class Writer(Protocol):
 
     name: str
     suffix: str
+    nested: bool
+    """Whether a cell can hold lists and objects."""
 
     def open(self, path: Path, fields: tuple[Field, ...]) -> AbstractContextManager[Sink]:
         """A new file; it is complete when the context ends."""

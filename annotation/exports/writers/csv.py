@@ -27,6 +27,7 @@ def _cell(value: Any) -> Any:
 class CSV:
     name = "csv"
     suffix = ".csv"
+    nested = False
 
     @contextmanager
     def open(self, path: Path, fields: tuple[Field, ...]) -> Iterator[_Rows]:

@@ -25,6 +25,7 @@ def line(record: Record) -> str:
 class JSONLines:
     name = "jsonl"
     suffix = ".jsonl"
+    nested = True
 
     @contextmanager
     def open(self, path: Path, fields: tuple[Field, ...]) -> Iterator[_Lines]:

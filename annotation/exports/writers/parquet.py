@@ -38,6 +38,7 @@ class Parquet:
 
     name = "parquet"
     suffix = ".parquet"
+    nested = True
 
     @contextmanager
     def open(self, path: Path, fields: tuple[Field, ...]) -> Iterator[_Groups]:

@@ -8,7 +8,6 @@ from annotation.studies.document.names import Name
 from annotation.studies.problems import MistakeError
 from annotation.studies.questions.base import Strict
 
-TURN_RECIPES = ("distinct_models", "same_model", "diverse_set")
 SetRecipeName = Literal["distinct_models", "k_samples", "diverse_set", "with_principles", "imported"]
 
 

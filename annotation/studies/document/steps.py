@@ -157,9 +157,6 @@ class DebriefStep(Step):
     minutes: float = Field(default=1, ge=0)
 
 
-STEP_KINDS = ("consent", "questionnaire", "training", "comparisons", "conversations", "debrief")
-
-
 def _short_form(value: object) -> object:
     """`{consent: x, …}` → `{kind: consent, name: x, …}`; `{debrief: {text: …}}` → `{kind: debrief, text: …}`."""
     if not isinstance(value, dict) or "kind" in value:
@@ -189,6 +186,7 @@ def _short_model(step: type[Strict]) -> Any:
 
 
 _Step = ConsentStep | QuestionnaireStep | TrainingStep | ComparisonsStep | ConversationsStep | DebriefStep
+STEP_KINDS = tuple(get_args(step.model_fields["kind"].annotation)[0] for step in get_args(_Step))
 AnyStep = Annotated[
     Annotated[_Step, Field(discriminator="kind")],
     BeforeValidator(

@@ -112,7 +112,7 @@ def test_the_json_schema_says_the_same() -> None:
 
 # -- the codebook ------------------------------------------------------------------------------------------------------
 def test_the_codebook_counts_what_is_there() -> None:
-    table = Table("things", "Things.", NESTED, frozenset({"jsonl"}))
+    table = Table("things", "Things.", NESTED, nested=True)
     codebook, outcome = Codebook((table,)), Outcome()
     outcome.missing["things.mark"]["unanswered"] = 1
     for record in RECORDS:

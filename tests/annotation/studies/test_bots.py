@@ -3,7 +3,7 @@
 import json
 import random
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,12 +13,7 @@ from annotation.studies.questions import AnyQuestion
 from annotation.studies.questions.base import AnswerError, Question, Subject, Temperament
 
 READ: TypeAdapter[Question] = TypeAdapter(AnyQuestion)
-KINDS = [
-    *("single_choice", "multiple_choice", "drop_down", "short_text", "long_text", "number", "slider", "sliders"),
-    *("likert", "likert_rows", "statement", "constant_sum", "preference", "graded_preference", "best_of", "best_worst"),
-    *("ranking", "stars", "yes_no", "aspect_grid", "reasons", "confidence", "rationale"),
-    *("points", "spans", "edit", "extract", "label_tree"),
-]
+KINDS = [get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(get_args(AnyQuestion)[0])]
 keys = st.lists(st.sampled_from([f"k{n}" for n in range(30)]), min_size=2, max_size=12, unique=True)
 texts = st.text("abcdefgh ", min_size=1, max_size=12).map(str.strip).filter(bool)
 

@@ -5,7 +5,7 @@ from annotation.assignments.models import Assignment
 from annotation.exports.deriving.pairs import VERDICTS
 from annotation.exports.layouts.base import Table
 from annotation.exports.layouts.fields import Field
-from annotation.exports.layouts.over_items import FLAT
+from annotation.exports.layouts.over_items import FLAT, NESTED
 from annotation.items.models import Candidate, Generation, Item
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
@@ -226,7 +226,7 @@ TABLES = (
     Table("generations", "An attempt to make a candidate per row.", GENERATIONS, FLAT),
     Table("draws", "A model drawn for a candidate's place per row.", DRAWS, FLAT),
     Table("assignments", "A place for a judgement per row.", ASSIGNMENTS, FLAT),
-    Table("presentations", "What was shown in a place.", PRESENTATIONS, frozenset({"jsonl", "parquet"})),
+    Table("presentations", "What was shown in a place.", PRESENTATIONS, NESTED),
     Table("judgements", "A judgement per row, corrected ones too.", JUDGEMENTS, FLAT),
     Table("comparisons", "The pairs that follow from the judgements that count.", COMPARISONS, FLAT),
     Table("conversations", "A finished talk per row.", CONVERSATIONS, FLAT),

@@ -18,9 +18,10 @@ from annotation.studies.questions.slider import Slider
 from annotation.studies.questions.sliders import Sliders
 from annotation.studies.texts import in_language
 
+# for programs that know only flat tables
+WIDE_FORMATS = frozenset({"csv", "parquet"})
+NESTED, FLAT = True, False
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
-NESTED = frozenset({"jsonl", "parquet"})
-FLAT = frozenset({"csv", "parquet"})
 
 
 class Schema:
@@ -36,7 +37,7 @@ class Schema:
             Table("utterances", "One row per response.", self.utterances(), NESTED),
             Table("metadata", "One row per assessed text.", self.metadata(), NESTED),
             Table("models", "One row per model of the pool.", self.model_facts(), NESTED),
-            Table("wide", "One row per interaction, its responses side by side.", self.wide(), FLAT),
+            Table("wide", "One row per interaction, its responses side by side.", self.wide(), FLAT, WIDE_FORMATS),
         )
 
     # -- what the documents say --------------------------------------------------------------------------------------
