@@ -70,13 +70,16 @@ class admin_policy(Middleware):  # noqa: N801 - used like a function in the sett
 
 
 class form_redirects(Middleware):  # noqa: N801 - used like a function in the settings
-    """A form that static/js/form.js sent is told where to go instead of being redirected there, because a script cannot
-    see a redirect, and following it would load the next page twice."""
+    """What static/js/form.js or htmx sent is told where to go instead of being redirected there, because a script
+    cannot see a redirect: it would load the next page twice, or put it into a part of this one."""
+
+    headers = {"X-PV-Form": "X-PV-Location", "HX-Request": "HX-Redirect"}
 
     def after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if "X-PV-Form" not in request.headers or response.status_code not in {301, 302, 303, 307, 308}:
+        header = next((told for sent, told in self.headers.items() if sent in request.headers), None)
+        if header is None or response.status_code not in {301, 302, 303, 307, 308}:
             return response
-        told = HttpResponse(status=204, headers={"X-PV-Location": response.headers["Location"]})
+        told = HttpResponse(status=204, headers={header: response.headers["Location"]})
         told.cookies = response.cookies
         return told
 

@@ -26,6 +26,11 @@ class InLine:
     minutes: int | None
     answers: bool
 
+    @property
+    def state(self) -> str:
+        """What is said about it, in short: the same for as long as the same is said."""
+        return f"{self.admitted:d}.{self.ahead}.{self.minutes or 0}.{self.answers:d}"
+
 
 def line_of(participation: Participation, now: datetime) -> InLine | None:
     """The person's place in line; `None` where they stand in none."""

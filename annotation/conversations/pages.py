@@ -100,7 +100,11 @@ def types_page(place: Here, posted: str = "", error: str = "") -> dict[str, Any]
 def waiting_page(place: Here, line: InLine) -> dict[str, Any]:
     """Waiting for room: where the person stands, and the type that they have chosen."""
     chosen = place.participation.admissions.exclude(state="over").first()
-    return talk_head(place, None) | {"line": line, "chosen": chosen.type if chosen else ""}
+    return talk_head(place, None) | {
+        "line": line,
+        "waits": not line.admitted,
+        "chosen": chosen.type if chosen else "",
+    }
 
 
 def talk_page(

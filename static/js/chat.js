@@ -126,6 +126,7 @@ function swap(html, { focus }) {
   watch?.stop();
   document.title = fresh.title;
   talk().replaceWith(part);
+  window.htmx?.process(part);
   // the event that htmx sends for a new part: every module that looks after forms and questions knows it
   part.dispatchEvent(new CustomEvent("htmx:load", { bubbles: true, detail: { elt: part } }));
   begin();

@@ -183,8 +183,14 @@ def leave(request: HttpRequest, place: Here) -> HttpResponse:
 
 @in_talks
 def wait(request: HttpRequest, place: Here) -> HttpResponse:
-    """Where somebody stands in the line; the page that waits asks this every few seconds."""
-    return shown(request, "wait-status", place, {"line": _line(place), "step": place.step})
+    """Where somebody stands in the line. The page that waits asks every few seconds and says what it shows
+    already: only what is new is worth saying again."""
+    line = _line(place)
+    if line is not None and request.GET.get("seen") == line.state:
+        return HttpResponse(status=204)
+    room = line is None or line.admitted
+    begins = room and open_conversation(place.participation, place.step.name) is None
+    return shown(request, "wait-said", place, {"line": line, "step": place.step, "begins": begins})
 
 
 # ---- parts of the above ----------------------------------------------------------------------------------------------

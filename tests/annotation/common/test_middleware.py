@@ -35,12 +35,12 @@ def test_the_admins_pages_alone_have_the_policy_that_their_widgets_need() -> Non
     assert "'unsafe-eval'" in directives["script-src"]
 
 
+@pytest.mark.parametrize(("sent", "told"), [("X-PV-Form", "X-PV-Location"), ("HX-Request", "HX-Redirect")])
 @pytest.mark.django_db
-def test_a_form_sent_by_script_is_told_where_to_go() -> None:
+def test_what_a_script_sent_is_told_where_to_go(sent: str, told: str) -> None:
     person = participation(study())
-    client = browser(person)
-    told = client.post(f"/p/{person.pk}/decline/", headers={"X-PV-Form": "1"})
-    assert (told.status_code, told.headers["X-PV-Location"]) == (204, f"/p/{person.pk}/end/")
+    answer = browser(person).post(f"/p/{person.pk}/decline/", headers={sent: "1"})
+    assert (answer.status_code, answer.headers[told]) == (204, f"/p/{person.pk}/end/")
 
 
 @pytest.mark.django_db

@@ -1,5 +1,6 @@
 """No more talks are open than the models can carry; whoever waits is told so, keeps their place, and loses nothing."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -249,10 +250,12 @@ def test_whoever_waits_is_told_so_lets_the_page_ask_and_begins_when_it_is_their_
     shown = browser.post(path(two, "start/"), {"type": "values"}, follow=True)
     assert (shown.templates[0].name, Conversation.objects.count()) == ("conversations/waiting.html", 1)
     asked = browser.get(path(two, "wait/")).content.decode()
-    assert ("You are next." in asked, "data-wait-over" in asked) == (True, False)
+    [again] = re.findall('hx-get="([^"]+)" hx-trigger="every', asked)
+    # what is shown already is not said again
+    assert ("You are next." in asked, browser.get(again).status_code) == (True, 204)
     abandon_conversation(conversation_id=talk.pk, participation=one, now=timezone.now())
-    asked = browser.get(path(two, "wait/")).content.decode()
-    assert ("There is room for you now." in asked, "data-wait-over" in asked) == (True, True)
+    asked = browser.get(again).content.decode()
+    assert ("There is room for you now." in asked, "hx-get" in asked, 'id="begin"' in asked) == (True, False, True)
     page = browser.get(path(two)).content.decode()
     assert ('<input type="hidden" name="type" value="values">' in page, 'data-form="type"' in page) == (True, True)
     browser.post(path(two, "start/"), {"type": "values"})

@@ -70,7 +70,7 @@ def test_a_file_goes_by_hand_from_the_upload_to_items(tmp_path: Path) -> None:
     assert proposed == ["external_id", "messages", "A.text", "B.text"]
 
     assert client.post(address(job), {"do": "check"} | uses(job)).status_code == 302
-    assert 'data-under-way="yes"' in client.get(address(job)).content.decode()
+    assert 'hx-trigger="every 2s"' in client.get(address(job)).content.decode()
     ran(job)
     shown = text(client.get(address(job)))
     assert "New items 3 Changed 0 As before 0 Candidates 6 Wrong 0 Import 3 items" in shown
