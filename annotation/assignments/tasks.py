@@ -18,6 +18,11 @@ def open_missing_places() -> int:
 
 
 @shared_task
+def refresh_keys() -> int:
+    return services.refresh_keys_everywhere()
+
+
+@shared_task
 def expire_overdue_places() -> int:
     return services.expire_overdue(now=timezone.now())
 

@@ -7,6 +7,7 @@ from annotation.assignments.services.opening import (
     open_missing_places,
     open_next_wave,
     refresh_keys,
+    refresh_keys_everywhere,
 )
 from annotation.assignments.services.places import open_places
 from annotation.assignments.services.regrading import ask_again, versions_before_the_change
@@ -48,6 +49,7 @@ __all__ = [
     "present_candidates",
     "present_in_order",
     "refresh_keys",
+    "refresh_keys_everywhere",
     "skip_assignment",
     "skip_place",
     "take_back",

@@ -1,9 +1,11 @@
 """When places are made: after a version was published, items came or a wave was opened. A sweep looks, cheaply, whether
 anything is missing, and makes up for whatever nobody told it."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from django.db import transaction
 from django.db.models import Count, F, Max, Q, Sum
 
@@ -20,18 +22,38 @@ from annotation.studies.queries import document_of
 
 # so long what was seen is trusted: a candidate can become final without any job
 LOOK_AGAIN = timedelta(hours=1)
+log = structlog.get_logger()
 
 
 def open_missing_places(*, now: datetime, study_id: int | None = None) -> int:
     """Make the places that are missing, in one study or in all that are not closed. How many. Steps about which nothing
     has changed since the last time are passed over."""
-    studies = Study.objects.filter(current__isnull=False).exclude(state=Study.State.CLOSED)
+    return _for_each_study(lambda study: _open_all(study, now), study_id)
+
+
+def refresh_keys_everywhere() -> int:
+    """Have policies that learn from judgements order the open places anew, in all studies that are not closed. In how
+    many steps."""
+    return _for_each_study(lambda study: sum(refresh_keys(study=study, step=one) for one in comparisons_steps(study)))
+
+
+def _for_each_study(do: Callable[[Study], int], study_id: int | None = None) -> int:
+    """Do it in each study that is published and not closed. One that fails keeps no other from its turn."""
+    studies = Study.objects.filter(current__isnull=False).exclude(state=Study.State.CLOSED).select_related("current")
     if study_id is not None:
-        studies = studies.filter(pk=study_id)
-    published = list(studies.select_related("current"))
-    for study in published:
-        collect_written(study=study, now=now)
-    return sum(_open(study, step, now) for study in published for step in comparisons_steps(study))
+        return sum(do(study) for study in studies.filter(pk=study_id))
+    count = 0
+    for study in studies:
+        try:
+            count += do(study)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one study is not wrong with the others
+            log.error("places_of_study_failed", study=study.pk, error=type(error).__name__)  # noqa: TRY400 - a trace may hold texts
+    return count
+
+
+def _open_all(study: Study, now: datetime) -> int:
+    collect_written(study=study, now=now)
+    return sum(_open(study, step, now) for step in comparisons_steps(study))
 
 
 def open_next_wave(*, study: Study, step: ComparisonsStep, actor: str, now: datetime) -> int:
@@ -66,9 +88,16 @@ def _open(study: Study, step: ComparisonsStep, now: datetime) -> int:
     made = 0
     if row.seen.get("items") != seen or row.opened_at is None or row.opened_at <= now - LOOK_AGAIN:
         made = open_places(version=study.current, step=step, now=now)
-        StepPlaces.objects.filter(pk=row.pk).update(seen=row.seen | {"items": seen}, opened_at=now)
-    refresh_keys(study=study, step=step)
+        _remember(row, items=seen)
+        StepPlaces.objects.filter(pk=row.pk).update(opened_at=now)
     return made
+
+
+def _remember(row: StepPlaces, **seen: Any) -> None:
+    """Write down what was seen, beside what other jobs have written down meanwhile."""
+    with transaction.atomic():
+        fresh = StepPlaces.objects.select_for_update().get(pk=row.pk)
+        StepPlaces.objects.filter(pk=row.pk).update(seen=fresh.seen | seen)
 
 
 def refresh_keys(*, study: Study, step: ComparisonsStep) -> bool:
@@ -83,7 +112,7 @@ def refresh_keys(*, study: Study, step: ComparisonsStep) -> bool:
     if row.seen.get("judged", 0) == judged:
         return False
     policy.rekey(places=places, step=step)
-    StepPlaces.objects.filter(pk=row.pk).update(seen=row.seen | {"judged": judged})
+    _remember(row, judged=judged)
     return True
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from annotation.studies.document.root import StudyDocument
 
 Problem = tuple[str, str]
+# what a place can hold
+MOST_STRATUM_CHARS = 80
 
 
 def item_sets(document: StudyDocument) -> Iterator[Problem]:
@@ -85,7 +87,9 @@ def _strata(document: StudyDocument, number: int, step: ComparisonsStep) -> Iter
             yield f"{path}.strata", f"{step.strata} is not asked in a questionnaire before this step"
         allowed = [stratum_named(value) for value in question.testable() or ()]
     for stratum in step.overlap:
-        if stratum not in allowed:
+        if len(stratum) > MOST_STRATUM_CHARS:
+            yield f"{path}.overlap.{stratum}", f"is longer than {MOST_STRATUM_CHARS} characters; give that answer a key"
+        elif stratum not in allowed:
             yield f"{path}.overlap.{stratum}", f"is no stratum{among(allowed)}"
 
 

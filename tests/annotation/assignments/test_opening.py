@@ -1,14 +1,16 @@
 """When places are made: by publishing, by the sweep, by opening a wave."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from annotation.accounts.models import AuditEntry
 from annotation.assignments.models import Assignment
 from annotation.assignments.queries import places_filled
-from annotation.assignments.services import open_missing_places, open_next_wave
+from annotation.assignments.services import open_missing_places, open_next_wave, open_places
 from annotation.common.errors import ConflictError
 from annotation.items.models import Candidate, Item
 from annotation.studies.models import Study
@@ -38,6 +40,23 @@ def test_after_an_hour_the_sweep_looks_again_whatever_it_has_seen() -> None:
     Candidate.objects.filter(position=1).update(state=Candidate.State.FINAL)
     later = NOW + timedelta(hours=1, seconds=1)
     assert (open_missing_places(now=NOW), open_missing_places(now=later)) == (0, 2)
+
+
+def test_one_study_that_fails_keeps_no_other_from_its_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken, fine = (comparisons.comparing(1, places=False, study=slug) for slug in ("broken", "fine"))
+
+    def make(**given: Any) -> int:
+        if given["version"].study_id == broken.pk:
+            raise ValueError("somebody's words")
+        return open_places(**given)
+
+    monkeypatch.setattr("annotation.assignments.services.opening.open_places", make)
+    with capture_logs() as logged:
+        assert open_missing_places(now=NOW) == 2
+    assert set(Assignment.objects.values_list("study", flat=True)) == {fine.pk}
+    assert logged == [
+        {"event": "places_of_study_failed", "study": broken.pk, "error": "ValueError", "log_level": "error"}
+    ]
 
 
 def test_closed_and_unpublished_studies_get_no_places() -> None:

@@ -11,7 +11,7 @@ from annotation.assignments.models import Assignment
 from annotation.assignments.policies import POLICIES
 from annotation.assignments.policies.triads import covering_triads
 from annotation.assignments.ratings import PRIOR_SD, variances_of_differences
-from annotation.assignments.services import open_missing_places, refresh_keys
+from annotation.assignments.services import open_missing_places, refresh_keys, refresh_keys_everywhere
 from annotation.items.models import Candidate, Item
 from annotation.participation.models import Participation
 from annotation.studies.document.comparisons import SelectionPolicy
@@ -173,7 +173,11 @@ def test_the_least_known_pair_of_models_comes_first_once_there_are_judgements() 
         place = comparisons.leased(person)
         assert place is not None
         comparisons.judged(place, [1, 2])
+    keys = dict(Assignment.objects.values_list("pk", "key"))
     assert open_missing_places(now=NOW) == 0
+    # a job of its own, so that nobody's places wait for what it counts
+    assert dict(Assignment.objects.values_list("pk", "key")) == keys
+    assert refresh_keys_everywhere() == 1
     order = [place.item.ordinal >= 6 for place in Assignment.objects.filter(state="open").order_by("key")]
     assert order == [True] * 3 + [False] * 2
     keys = dict(Assignment.objects.values_list("pk", "key"))

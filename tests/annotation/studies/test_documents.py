@@ -462,6 +462,17 @@ def _divided_by(question: dict[str, Any], *, asked_before: bool = True) -> dict[
     return document | {"steps": [asking, judging] if asked_before else [judging, asking]}
 
 
+def test_a_stratum_is_no_longer_than_its_place_can_hold() -> None:
+    long = ["y" * 80, "n" * 81]
+    document = _divided_by({"kind": "single_choice", "text": "Left?", "choices": long})
+    document["steps"][1]["overlap"] = dict.fromkeys(long, 1)
+    with pytest.raises(DocumentError) as caught:
+        checked(document)
+    assert caught.value.text == (
+        f"steps.1.overlap.{long[1]}: is longer than 80 characters; give that answer a key"
+    )
+
+
 def test_people_are_divided_by_a_question_with_one_answer() -> None:
     assert checked(_divided_by({"kind": "yes_no", "text": "Left?"})).steps[1].overlap == {"yes": 1, "no": 2}
     assert (
