@@ -43,8 +43,8 @@ class StepPlacesAdmin(OfOwnStudies, ReadOnlyAdmin):
     list_display = ["study", "step", "waves", "places", "opened_at"]
     list_filter = [("study", OwnStudiesFilter)]
     list_select_related = ["study"]
-    fields = ["study", "step", "waves", "by_stratum", "opened_at"]
-    readonly_fields = ["by_stratum"]
+    fields = ["study", "step", "waves", "by_stratum", "not_showable", "opened_at"]
+    readonly_fields = ["by_stratum", "not_showable"]
     actions = ["open_next_wave", "ask_again", "release_overdue"]
 
     def has_run_permission(self, request: HttpRequest) -> bool:
@@ -68,6 +68,10 @@ class StepPlacesAdmin(OfOwnStudies, ReadOnlyAdmin):
         cells = [(name or "everybody", format_html_join("", "<td>{}</td>", line)) for name, line in lines]
         body = format_html_join("", "<tr><th>{}</th>{}</tr>", cells)
         return format_html("<table><tr><th>stratum</th>{}</tr>{}</table>", head, body)
+
+    @admin.display(description="items without places: too few or too many candidates for the protocol")
+    def not_showable(self, row: StepPlaces) -> int:
+        return services.count_not_showable(row)
 
     @action(description="Open the next wave", permissions=["run"])  # type: ignore[untyped-decorator]  # unfold ships no types
     def open_next_wave(self, request: HttpRequest, rows: QuerySet[StepPlaces]) -> None:

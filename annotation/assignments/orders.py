@@ -5,8 +5,8 @@ from math import factorial
 
 
 def balanced_order(candidates: Sequence[str], number: int) -> list[str]:
-    """The order of an item's showing number `number` (from 0): among n showings everything stands once in every slot,
-    among n! every order comes once, then it begins again."""
+    """The order of showing number `number`: among n numbers in a row everything stands once in every slot, among n!
+    every order comes once, then it begins again."""
     if not candidates:
         return []
     first, *rest = candidates

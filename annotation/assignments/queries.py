@@ -63,9 +63,23 @@ def held_by(participation: Participation, step: str) -> QuerySet[Assignment]:
 def not_had_by(participation: Participation, step: str) -> Q:
     """Places of items that this person did not write and has not had: not in this step under any protocol, and nowhere
     under the same one. Who skipped an item has had it; whose lease ran out has not."""
-    mine = Assignment.objects.filter(item=OuterRef("item"), participation=participation).exclude(state=State.EXPIRED)
-    had = mine.filter(Q(step=step) | Q(protocol=OuterRef("protocol")))
-    return ~Exists(had) & not_written_by(participation)
+    mine = _had(participation, item="item").filter(Q(step=step) | Q(protocol=OuterRef("protocol")))
+    return ~Exists(mine) & not_written_by(participation)
+
+
+def not_judged_so_by(participation: Participation) -> Q:
+    """Places of items that this person has not had under the same protocol, in any step."""
+    return Q(~Exists(_had(participation, item="item").filter(protocol=OuterRef("protocol"))))
+
+
+def not_had_as(protocol: str, participation: Participation, step: str) -> Q:
+    """Items of which a place under that protocol would be new to this person."""
+    return Q(~Exists(_had(participation, item="pk").filter(Q(step=step) | Q(protocol=protocol))))
+
+
+def _had(participation: Participation, *, item: str) -> QuerySet[Assignment]:
+    mine = Assignment.objects.filter(participation=participation, item=OuterRef(item))
+    return mine.exclude(state=State.EXPIRED)
 
 
 def not_written_by(participation: Participation) -> Q:

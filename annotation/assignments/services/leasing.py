@@ -7,7 +7,15 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from annotation.assignments.models import Assignment
-from annotation.assignments.queries import Tally, held_by, judged_before, not_had_by, rows_of, tally_of
+from annotation.assignments.queries import (
+    Tally,
+    held_by,
+    judged_before,
+    not_had_by,
+    not_judged_so_by,
+    rows_of,
+    tally_of,
+)
 from annotation.assignments.routing import owed, protocols_in_turn, repeatable, second_looks
 from annotation.assignments.services.mixing import gold_place, repeat_of
 from annotation.assignments.services.places_of_bots import open_for_bots
@@ -146,7 +154,7 @@ class Desk:
             (item, protocol)
             for protocol in self.step.protocol
             for item in self._open(protocol)
-            .filter(item__in=[one for one, of in looks if of == protocol])
+            .filter(not_judged_so_by(self.participation), item__in=[one for one, of in looks if of == protocol])
             .values_list("item", flat=True)
         }
         for item, protocol in looks:

@@ -6,7 +6,9 @@ from datetime import datetime
 from django.db.models import Max
 
 from annotation.assignments.models import Assignment
+from annotation.assignments.queries import not_had_as
 from annotation.assignments.routing import protocols_in_turn
+from annotation.assignments.services.places import Plan, showable
 from annotation.common.seeds import derive_seed
 from annotation.items.models import Item
 from annotation.participation.models import Participation
@@ -18,16 +20,16 @@ def gold_place(
 ) -> Assignment | None:
     """A place (not saved) for an item with a known answer that this person has not had; which one follows from their
     seed. It takes no place from anybody: everybody may judge every gold item."""
-    had = Assignment.objects.filter(participation=participation, step=step.name).exclude(state=Assignment.State.EXPIRED)
-    items = Item.objects.filter(item_set__study=participation.study_id, item_set__name=step.items, held="")
-    left = items.exclude(gold={}).exclude(pk__in=had.values("item")).exclude(author_id=participation.pk)
+    protocol = protocols_in_turn(participation, step)[0]
+    items = showable(Plan(participation.version, step, (), rehearsal=participation.rehearsal)).exclude(gold={})
+    left = items.filter(not_had_as(protocol, participation, step.name)).exclude(author_id=participation.pk)
     ids = list(left.order_by("ordinal", "pk").values_list("pk", flat=True))
     if not ids:
         return None
     seed = derive_seed(participation.seed, step.name, "gold", len(ids))
     item = Item.objects.get(pk=random.Random(seed).choice(ids))
     place = _made(participation, item, Assignment.Reason.GOLD, now)
-    place.step, place.protocol, place.stratum = step.name, protocols_in_turn(participation, step)[0], stratum
+    place.step, place.protocol, place.stratum = step.name, protocol, stratum
     return place
 
 

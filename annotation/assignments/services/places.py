@@ -13,6 +13,7 @@ from annotation.assignments.policies.base import Keys
 from annotation.assignments.strata import places_before
 from annotation.common.seeds import derive_seed
 from annotation.items.models import OF_BOTS, Candidate, Item
+from annotation.studies.document.arrangements import candidates_judged
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.models import Study, StudyVersion
 from annotation.studies.queries import document_of
@@ -56,9 +57,9 @@ class Plan:
 
 
 def open_places(*, version: StudyVersion, step: ComparisonsStep, now: datetime) -> int:
-    """Make the places that the step's items lack, and take away open ones that the document does not ask for any more
-    (a smaller overlap, an item that is held). How many were made. The second time nothing happens, also beside another
-    process that does the same; memory does not grow with the set."""
+    """Make the places that the step's items lack, and take away open ones that nobody can fill or is asked to fill any
+    more (a smaller overlap, an item that is held). How many were made. The second time nothing happens, also beside
+    another process that does the same; memory does not grow with the set."""
     known = StepPlaces.objects.filter(study_id=version.study_id, step=step.name).first()
     plan = Plan(version, step, range(known.waves if known else 1))
     _withdraw(plan)
@@ -72,34 +73,53 @@ def derive(plan: Plan, now: datetime) -> None:
     """Make the items that the step's policy makes out of those of the set."""
     policy = POLICIES[plan.step.select]
     if policy.derives:
-        for batch in batches(showable(plan).prefetch_related("candidates").order_by("ordinal", "pk"), BATCH // 10):
+        for batch in batches(ready(plan).prefetch_related("candidates").order_by("ordinal", "pk"), BATCH // 10):
             policy.derive(batch, now)
 
 
 def items_to_place(plan: Plan) -> QuerySet[Item]:
-    """The items that get places, as much of them as policies look at, in the order of the set."""
+    """The items that get places, as much of them as policies look at, in the order of the set. With a rate of gold,
+    items with a known answer get no places of their own: they are mixed in."""
     policy = POLICIES[plan.step.select]
-    items = policy.placed(showable(plan))
+    items = showable(plan)
+    if plan.step.gold:
+        items = items.filter(gold={})
     if policy.candidates:
         items = items.prefetch_related("candidates")
     return items.only("ordinal", "tags").order_by("ordinal", "pk")
 
 
 def showable(plan: Plan) -> QuerySet[Item]:
-    """The items of the step's set that can be shown: not held, every candidate there. With a rate of gold, items with a
-    known answer get no places of their own: they are mixed in."""
+    """The items that people can be shown, and that every protocol of the step can judge."""
+    fewest, most = candidates_judged(document_of(plan.version), plan.step.protocol)
+    candidates = Candidate.objects.filter(item=OuterRef("pk"))
+    items = _judged_whole(plan).filter(~Exists(candidates.filter(position__gte=most)))
+    return items.filter(Exists(candidates.filter(position__gte=fewest - 1))) if fewest else items
+
+
+def count_not_showable(row: StepPlaces) -> int:
+    """How many items of a step are ready, but have too few or too many candidates for one of its protocols."""
+    version = row.study.current
+    step = next((one for one in document_of(version).steps if one.name == row.step), None) if version else None
+    if version is None or not isinstance(step, ComparisonsStep):
+        return 0
+    plan = Plan(version, step, ())
+    return _judged_whole(plan).count() - showable(plan).count()
+
+
+def _judged_whole(plan: Plan) -> QuerySet[Item]:
+    """Without those out of which the step's policy makes smaller ones."""
+    return POLICIES[plan.step.select].placed(ready(plan))
+
+
+def ready(plan: Plan) -> QuerySet[Item]:
+    """The items of the step's set that are not held and have every candidate there."""
     unfinished = Candidate.objects.filter(item=OuterRef("pk")).exclude(state=Candidate.State.FINAL)
     items = Item.objects.filter(
         ~Exists(unfinished), item_set__study=plan.version.study_id, item_set__name=plan.step.items, held=""
     )
     if not plan.rehearsal:
         items = items.exclude(tags__has_key=OF_BOTS)
-    if plan.step.gold:
-        items = items.filter(gold={})
-    document = document_of(plan.version)
-    if any(document.protocols[name].arrangement != "single" for name in plan.step.protocol):
-        # only what is judged alone may be an item's context without any candidate
-        items = items.filter(Exists(Candidate.objects.filter(item=OuterRef("pk"))))
     return items
 
 
@@ -154,7 +174,7 @@ def _place(plan: Plan, item: Item, spot: Spot, keys: Keys, now: datetime) -> Ass
 
 
 def _withdraw(plan: Plan) -> None:
-    """Delete open places that nobody is asked to fill any more."""
+    """Delete open places that nobody is asked to fill any more, or can."""
     step = plan.step
     free = plan.rows().filter(reason=Reason.PLANNED, state=State.OPEN)
     too_many = Q()
@@ -162,7 +182,8 @@ def _withdraw(plan: Plan) -> None:
         too_many |= Q(stratum=stratum, copy__gte=overlap)
     unwanted = too_many | ~Q(stratum__in=list(step.overlap)) | ~Q(protocol__in=step.protocol)
     delete_open(free.filter(unwanted))
-    delete_open(free.exclude(item__held=""))
+    # no join: where somebody leases a place at this moment, PostgreSQL looks at the row once more, and at nothing else
+    delete_open(free.filter(~Exists(items_to_place(plan).order_by().filter(pk=OuterRef("item")))))
 
 
 def is_asked_for(place: Assignment, study: Study) -> bool:

@@ -97,10 +97,14 @@ def _first_showing(place: Assignment) -> Presentation | None:
 
 
 def _number(place: Assignment, person: Participation, step: ComparisonsStep) -> int:
-    """Which of the item's places this is; for what is made for one person, when they arrived."""
+    """Which of its item's places this is, or, for what is made for one person, when they arrived. Every item begins one
+    further, so that orders are balanced over the places of an item and, in each stratum, over items."""
+    # items that were made of one have the same place in the set
+    derived = "derived_from" in place.item.tags
+    before = derive_seed(place.item_id, "first order") if derived else place.item.ordinal
     if place.stratum not in step.overlap or place.reason in {Assignment.Reason.GOLD, Assignment.Reason.REPEAT}:
-        return person.ordinal
-    return places_before(step, place.stratum, place.wave) + place.copy
+        return before + person.ordinal
+    return before + places_before(step, place.stratum, place.wave) + place.copy
 
 
 def close_assignment(*, assignment_id: uuid.UUID, now: datetime) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from annotation.studies.document.arrangements import SHOWN_IN
 from annotation.studies.document.comparison_checks import comparisons, item_sets, pools, training
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.document.protocols import ASKING
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 Problem = tuple[str, str]
 Asked = tuple[str, str]
-# how few and how many candidates an arrangement shows at once
-SHOWN_IN = {"single": (1, 1), "pair": (2, 2), "list": (2, 12), "grid": (2, 12), "sets": (2, 2)}
 ABOUT = {"whole": "the whole item", "candidate": "a candidate", "either": "a candidate or the whole item"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from annotation.studies.document.arrangements import MADE_BY, SHOWN_IN
 from annotation.studies.document.comparisons import EVERYBODY, POOL, ComparisonsStep, stratum_named
 from annotation.studies.document.steps import QuestionnaireStep
 from annotation.studies.document.training import TrainingStep
@@ -65,6 +66,7 @@ def comparisons(document: StudyDocument) -> Iterator[Problem]:
                 yield f"{path}.protocol", f"{key} is no protocol{among(document.protocols)}"
         if step.items not in document.item_sets:
             yield f"{path}.items", f"{step.items} is no item set{among(document.item_sets)}"
+        yield from _arranged(document, path, step)
         yield from _strata(document, number, step)
         if step.disagreement:
             asked = {
@@ -72,6 +74,21 @@ def comparisons(document: StudyDocument) -> Iterator[Problem]:
             }
             if step.disagreement.question not in asked:
                 yield f"{path}.disagreement.question", f"{step.disagreement.question} is not asked{among(asked)}"
+
+
+def _arranged(document: StudyDocument, path: str, step: ComparisonsStep) -> Iterator[Problem]:
+    """What is judged can be shown under every protocol of the step."""
+    shown = {key: SHOWN_IN[document.protocols[key].arrangement] for key in step.protocol if key in document.protocols}
+    made = MADE_BY.get(step.select)
+    for key, (fewest, most) in shown.items():
+        if made is not None and not fewest <= made <= most:
+            arrangement = document.protocols[key].arrangement
+            yield (
+                f"{path}.select",
+                f"{step.select} has {made} candidates judged at a time, and {key} shows a {arrangement}",
+            )
+    if shown and max(fewest for fewest, _ in shown.values()) > min(most for _, most in shown.values()):
+        yield f"{path}.protocol", "no item has as many candidates as each of these protocols shows; use a step for each"
 
 
 def _strata(document: StudyDocument, number: int, step: ComparisonsStep) -> Iterator[Problem]:

@@ -1,5 +1,6 @@
 """Staff see how far the places of a step are, and open waves, ask again and release from there."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -56,6 +57,12 @@ def test_the_list_counts_places_by_state_and_the_page_by_stratum(study: Study) -
     done = Assignment.objects.get(state="done")
     others = Assignment.objects.exclude(pk=done.pk)
     assert (str(done.pk) in html, [str(place.pk) in html for place in others]) == (True, [False] * 5)
+
+
+def test_items_that_the_protocol_cannot_judge_are_counted(study: Study) -> None:
+    comparisons.add_items(study, 3, first=2, candidates=3)
+    page = staff().get(f"{LIST}{StepPlaces.objects.get().pk}/change/").content.decode()
+    assert re.findall(r"too many candidates for the protocol(?:\s|<[^>]*>)*(\d+)", page) == ["3"]
 
 
 def test_the_next_wave_opens_once_for_each_that_the_document_has(study: Study) -> None:

@@ -16,10 +16,12 @@ from annotation.assignments.services import (
     give_back,
     heartbeat,
     lease_ahead,
+    lease_next,
+    open_places,
     skip_place,
 )
 from annotation.common.errors import ConflictError, DomainError, NotFoundError
-from annotation.items.models import Item
+from annotation.items.models import Candidate, Item
 from annotation.judgements.models import Judgement
 from annotation.judgements.services import submit_judgement
 from annotation.participation.models import Participation, ProfileEntry
@@ -157,6 +159,54 @@ def test_gold_comes_at_its_rate_in_an_order_of_each_persons_own() -> None:
     assert all(card.item.ordinal < 30 for cards in people for card in cards if card.reason == "planned")
 
 
+def test_gold_of_another_step_with_the_same_protocol_is_not_given_again() -> None:
+    mixed = {"items": "pairs", "protocol": "rate", "gold": {"rate": 1}}
+    steps = [{"comparisons": name} | mixed for name in ("judge", "more")]
+    study = comparisons.comparing(0, steps=steps)
+    comparisons.add_items(study, 4, gold={"score": [90, 10]})
+    person = comparisons.person(study)
+    first = comparisons.judge_all(person, most=2)
+    assert person.version.pk == study.current_id
+    more = comparisons.step_of(study, "more")
+    second = []
+    while (place := lease_next(participation=person, step=more, now=NOW)) is not None:
+        comparisons.judged(place)
+        second.append(place)
+    assert sorted(card.item.ordinal for card in [*first, *second]) == [0, 1, 2, 3]
+
+
+def test_gold_that_is_not_ready_is_not_given() -> None:
+    study = comparisons.comparing(0, step={"gold": {"rate": 1}})
+    of_bots, unfinished, bare, held, whole = comparisons.add_items(study, 5, gold={"score": [90, 10]})
+    Item.objects.filter(pk=of_bots.pk).update(tags={"of_bots": True})
+    Candidate.objects.filter(item=unfinished, position=0).update(state=Candidate.State.RUNNING)
+    Candidate.objects.filter(item=bare).delete()
+    Item.objects.filter(pk=held.pk).update(held="offensive")
+    assert [card.item for card in comparisons.judge_all(comparisons.person(study))] == [whole]
+
+
+def test_a_second_look_is_neither_what_was_skipped_nor_what_another_step_asked() -> None:
+    in_order = {"items": "pairs", "select": "ordered", "overlap": 2}
+    steps = [
+        {"comparisons": "judge", "protocol": "rate"} | in_order,
+        {"comparisons": "more", "protocol": ["rate", "alike"], "skip": {}} | in_order,
+    ]
+    study = comparisons.comparing(2, steps=steps)
+    more = comparisons.step_of(study, "more")
+    assert study.current is not None
+    open_places(version=study.current, step=more, now=NOW)
+    person = comparisons.person(study, ordinal=1)
+    comparisons.judge_all(person, most=1)
+    seen = []
+    while (place := lease_next(participation=person, step=more, now=NOW)) is not None:
+        seen.append((place.item.ordinal, place.protocol))
+        if len(seen) == 3:
+            skip_place(assignment_id=place.pk, participation=person, step=more, reason="", now=NOW)
+        else:
+            comparisons.judged(place)
+    assert seen == [(0, "alike"), (1, "alike"), (1, "rate")]
+
+
 @pytest.mark.parametrize("swapped", [True, False])
 def test_repeats_come_to_the_same_person_after_the_gap(swapped: bool) -> None:
     rule = {"rate": 0.5, "swapped": swapped, "gap": 3}
@@ -184,6 +234,16 @@ def test_candidates_stand_in_the_order_that_the_protocol_says(rule: str, seen: d
     positions = {str(one.pk): one.position for card in cards for one in card.item.candidates.all()}
     orders = Counter(tuple(positions[pk] for pk in card.presentation.order) for card in cards)
     assert orders == seen
+
+
+def test_balanced_orders_are_balanced_over_items_too() -> None:
+    protocols = {"rate": comparisons.COMPARE["protocols"]["rate"] | {"order": "balanced"}}
+    study = comparisons.comparing(10, protocols=protocols, step={"overlap": {"crowd": 1, "expert": 3}})
+    for people in (["crowd"], ["expert"] * 3):
+        cards = [card for pool in people for card in comparisons.judge_all(comparisons.person(study, pool=pool))]
+        positions = {str(one.pk): one.position for card in cards for one in card.item.candidates.all()}
+        first = Counter(positions[card.presentation.order[0]] for card in cards)
+        assert first == {0: len(cards) / 2, 1: len(cards) / 2}
 
 
 def test_a_shuffled_order_follows_from_the_persons_seed() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from annotation.assignments.models import Assignment
-from annotation.assignments.services import expire_overdue, open_places
+from annotation.assignments.models import Assignment, StepPlaces
+from annotation.assignments.services import count_not_showable, expire_overdue, open_places
 from annotation.items.models import Candidate, Item
 from annotation.studies.document import StudyDocument
 from annotation.studies.models import Study, StudyVersion
@@ -96,6 +96,31 @@ def test_items_with_a_known_answer_are_mixed_in_where_there_is_a_rate(gold: obje
     comparisons.add_items(study, 1, first=2, gold={"score": [90, 10]})
     comparisons.open_all(study)
     assert Assignment.objects.values("item").distinct().count() == placed
+
+
+@pytest.mark.parametrize(
+    ("arrangement", "fitting"), [("single", {0, 1}), ("pair", {2}), ("list", {1, 2, 3}), ("grid", {1, 2, 3})]
+)
+def test_only_items_that_the_protocol_can_judge_get_places(arrangement: str, fitting: set[int]) -> None:
+    study = comparisons.comparing(0)
+    for number in range(4):
+        comparisons.add_items(study, 1, first=number, candidates=number)
+    comparisons.open_all(study)
+    republish(study, protocols={"rate": {"arrangement": arrangement, "per_candidate": ["score"]}})
+    comparisons.open_all(study)
+    assert set(Assignment.objects.values_list("item__ordinal", flat=True)) == fitting
+    row = StepPlaces(study=study, step="judge")
+    assert count_not_showable(row) == 4 - len(fitting)
+
+
+def test_a_list_of_one_is_not_weighed() -> None:
+    rank = {"order": {"kind": "ranking", "text": "Which is better?"}}
+    protocols = {"rate": {"arrangement": "list", "about_item": ["order"]}}
+    study = comparisons.comparing(0, questions=comparisons.COMPARE["questions"] | rank, protocols=protocols)
+    for number in range(1, 3):
+        comparisons.add_items(study, 1, first=number, candidates=number)
+    comparisons.open_all(study)
+    assert set(Assignment.objects.values_list("item__ordinal", flat=True)) == {2}
 
 
 def test_small_batches_miss_no_item(monkeypatch: pytest.MonkeyPatch) -> None:

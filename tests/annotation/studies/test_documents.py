@@ -454,6 +454,14 @@ def test_mistakes_about_comparisons_are_named_by_path(path: str, value: Any, mes
     assert caught.value.text == message
 
 
+def problems_of(document: dict[str, Any]) -> list[str]:
+    try:
+        checked(document)
+    except DocumentError as error:
+        return error.text.splitlines()
+    return []
+
+
 def _divided_by(question: dict[str, Any], *, asked_before: bool = True) -> dict[str, Any]:
     document = copy.deepcopy(COMPARISONS)
     document["questions"] = document.get("questions", {}) | {"side": question}
@@ -462,15 +470,38 @@ def _divided_by(question: dict[str, Any], *, asked_before: bool = True) -> dict[
     return document | {"steps": [asking, judging] if asked_before else [judging, asking]}
 
 
+@pytest.mark.parametrize(
+    ("policy", "arrangement", "said"),
+    [
+        ("triads", "pair", "triads has 3 candidates judged at a time, and compare shows a pair"),
+        ("triads", "list", ""),
+        ("elimination", "single", "elimination has 2 candidates judged at a time, and compare shows a single"),
+        ("elimination", "pair", ""),
+        ("elimination", "grid", ""),
+    ],
+)
+def test_a_policy_that_makes_items_fits_the_arrangement(policy: str, arrangement: str, said: str) -> None:
+    document = _put(COMPARISONS, "steps.0.select", policy)
+    problems = problems_of(_put(document, "protocols.compare.arrangement", arrangement))
+    assert problems == ([f"steps.0.select: {said}"] if said else [])
+
+
+def test_protocols_of_one_step_can_judge_the_same_items() -> None:
+    document = copy.deepcopy(COMPARISONS)
+    document["protocols"]["alone"] = {"arrangement": "single", "about_item": ["agree"]}
+    document["steps"][0]["protocol"] = ["compare", "alone"]
+    assert problems_of(document) == [
+        "steps.0.protocol: no item has as many candidates as each of these protocols shows; use a step for each"
+    ]
+
+
 def test_a_stratum_is_no_longer_than_its_place_can_hold() -> None:
     long = ["y" * 80, "n" * 81]
     document = _divided_by({"kind": "single_choice", "text": "Left?", "choices": long})
     document["steps"][1]["overlap"] = dict.fromkeys(long, 1)
     with pytest.raises(DocumentError) as caught:
         checked(document)
-    assert caught.value.text == (
-        f"steps.1.overlap.{long[1]}: is longer than 80 characters; give that answer a key"
-    )
+    assert caught.value.text == (f"steps.1.overlap.{long[1]}: is longer than 80 characters; give that answer a key")
 
 
 def test_people_are_divided_by_a_question_with_one_answer() -> None:
