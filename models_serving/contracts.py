@@ -66,7 +66,9 @@ class TimeLimits:
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """What is asked of a model. `model` is the name that the endpoint knows it by. `wishes`: sampling parameters that
-    `client.ask` leaves out where an endpoint does not honour them; without them such an endpoint refuses."""
+    `client.ask` leaves out where an endpoint does not honour them; without them such an endpoint refuses. Whose request
+    it is: `key` tells one person from the others and says nothing of them; nobody waits for one that is not `live`, and
+    for one that is, somebody had waited `waited` seconds before it was asked."""
 
     model: str
     messages: tuple[Message, ...]
@@ -74,6 +76,9 @@ class GenerationRequest:
     limits: TimeLimits = field(default_factory=TimeLimits)
     request_id: str = ""
     wishes: frozenset[str] = frozenset()
+    key: str = ""
+    live: bool = True
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """From what was decided about a candidate to a request, and from the end of a stream to what counts. Pure."""
 
+from django.utils.crypto import salted_hmac
+
 from annotation.items.models import Candidate, Generation
 from annotation.items.recipes import RECIPES
 from annotation.items.recipes.diverse_set import answers_in
@@ -19,9 +21,18 @@ from models_serving.contracts import (
 WHOLE: set[FinishReason] = {"stop", "length"}
 
 
-def decided_request(generation: Generation, rules: ModelRules) -> GenerationRequest:
+def key_of(kind: str, pk: object) -> str:
+    """Whose request it is, for a model server's fair order: the same name for all of one person's in a study, another
+    one for everybody and every study else, from which nobody without the site's key finds back."""
+    return salted_hmac(f"requests of a {kind}", str(pk), algorithm="sha256").hexdigest()[:32]
+
+
+def decided_request(
+    generation: Generation, rules: ModelRules, *, key: str, live: bool, waited: float = 0.0
+) -> GenerationRequest:
     """What was decided when the candidate was drawn, as a request. The seed is the platform's own wish: it is left out
-    where the endpoint does not know seeds; what the study's document asks for never is."""
+    where the endpoint does not know seeds; what the study's document asks for never is. `key`, `live` and `waited`:
+    whose request it is, see `GenerationRequest`."""
     decided = generation.candidate.request
     sampling = dict(decided["sampling"]) | {"stop": tuple(decided["sampling"].get("stop", ()))}
     return GenerationRequest(
@@ -36,6 +47,9 @@ def decided_request(generation: Generation, rules: ModelRules) -> GenerationRequ
         ),
         request_id=str(generation.pk),
         wishes=frozenset({"seed"}),
+        key=key,
+        live=live,
+        waited=waited,
     )
 
 

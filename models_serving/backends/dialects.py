@@ -16,7 +16,8 @@ _OPENAI = frozenset({"temperature", "top_p", "presence_penalty", "frequency_pena
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One server's ways. `names`: our name → its name. `owners`: what it writes into `owned_by` of its list of models.
-    `about`: the address, from the server's root, where it tells its version, and the member that holds it."""
+    `about`: the address, from the server's root, where it tells its version, and the member that holds it. `queues`: it
+    takes `user`, for a fair order, and `priority`, for whoever is not waited for."""
 
     name: str
     honours: frozenset[str]
@@ -25,6 +26,7 @@ class Dialect:
     owners: frozenset[str] = frozenset()
     about: tuple[str, str] | None = None
     most_stops: int | None = None
+    queues: bool = False
 
 
 _KNOWN = (
@@ -33,10 +35,12 @@ _KNOWN = (
         ALL,
         "models_serving/engine/parameters.py",
         owners=frozenset({"plurivox"}),
+        queues=True,
     ),
     Dialect(
         "vllm",
         ALL,
+        # a priority is refused there unless the server schedules by it, which it does not tell
         "docs.vllm.ai, OpenAI-compatible server: chat API and its extra parameters",
         owners=frozenset({"vllm"}),
         about=("version", "version"),

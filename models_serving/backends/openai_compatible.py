@@ -34,15 +34,16 @@ class OpenAICompatible:
 
     def body(self, endpoint: Endpoint, request: GenerationRequest) -> Mapping[str, Any]:
         options = known_options(endpoint, _OPTIONS)
-        sampling = _named(dialect_named(endpoint.dialect), request.sampling.sent())
+        dialect = dialect_named(endpoint.dialect)
+        wanted = _named(dialect, request.sampling.sent()) | (_order(request) if dialect.queues else {})
         extra = dict(options.get("extra_body", {}))
-        if clash := sorted(set(extra) & (_OURS | set(sampling))):
+        if clash := sorted(set(extra) & (_OURS | set(wanted))):
             raise BackendError("refused", f"extra_body would change {', '.join(clash)}")
         messages = [{"role": message.role, "content": message.content} for message in request.messages]
         body: dict[str, Any] = {"model": request.model, "messages": messages, "stream": True}
         if options.get("include_usage", True):
             body["stream_options"] = {"include_usage": True}
-        return body | sampling | extra
+        return body | wanted | extra
 
     def pieces(
         self, endpoint: Endpoint, request: GenerationRequest, body: Mapping[str, Any], clock: PhaseClock
@@ -188,6 +189,11 @@ def _named(dialect: Dialect, sampling: Mapping[str, Any]) -> dict[str, Any]:
     if dialect.most_stops is not None and len(stops) > dialect.most_stops:
         raise BackendError("refused", f"{dialect.name} takes {dialect.most_stops} stop strings at most")
     return {dialect.names.get(name, name): value for name, value in sampling.items()}
+
+
+def _order(request: GenerationRequest) -> dict[str, Any]:
+    """Whose request it is, and, above 0, that nobody waits for it."""
+    return ({"user": request.key} if request.key else {}) | ({} if request.live else {"priority": 1})
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:

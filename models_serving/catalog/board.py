@@ -56,13 +56,14 @@ class CatalogBoard:
             row = OpenRequest.objects.create(endpoint=chosen, until=now + timedelta(seconds=seconds) + GRACE)
         return Place(chosen.pk, endpoint_of(chosen), chosen.asked_as, str(chosen), Ticket(row.pk, load))
 
-    def give_back(self, place: Place, end: Finished | Failed | None) -> None:
+    def give_back(self, place: Place, end: Finished | Failed | None, waited: float | None = None) -> None:
         ticket: Ticket = place.ticket
         now = self._clock()
         with transaction.atomic():
             OpenRequest.objects.filter(pk=ticket.row).delete()
             self._note_end(place.key, end, now)
-            if end is not None and (seconds := _first_token(end)) is not None:
+            if waited is not None and end is not None and (seconds := _first_token(end)) is not None:
+                seconds += waited
                 FirstToken.objects.create(endpoint_id=place.key, load=ticket.load, seconds=seconds, at=now)
 
     def others(self, tried: frozenset[int]) -> bool:

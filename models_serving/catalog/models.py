@@ -121,8 +121,9 @@ class OpenRequest(models.Model):
 
 
 class FirstToken(models.Model):
-    """How long an endpoint took to its first token while so many requests were under way there, itself included. What
-    an endpoint can carry is read from these; they are kept for a day."""
+    """How long somebody waited for a first token, from their message on, and how many requests were under way at the
+    endpoint with it. What an endpoint can carry is read from these; they are kept for a day. Batches, for which nobody
+    waits, leave none."""
 
     endpoint = models.ForeignKey(ServedEndpoint, on_delete=models.CASCADE, related_name="first_tokens")
     load = models.PositiveIntegerField()

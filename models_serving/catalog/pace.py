@@ -1,10 +1,12 @@
-"""How many requests an endpoint carries while first tokens come in time: read from what it did in the last day.
+"""How many requests an endpoint carries while first tokens come in time: read from what people saw in the last minutes.
 
 First-token times are noted with the load under which they came, and gathered in classes of load: up to 1, 2, 4, 8, …. A
 class holds a target where 95 of 100 of its times do. An endpoint carries as much as its highest class that holds the
-target, and, to find out, one class more; a class that missed it, and all above, are out of reach. Nothing is known of a
-new endpoint: it begins with `BEGINS_WITH`."""
+target, whatever lower ones did, and, to find out, one class more; a class above that missed it is out of reach. It gets
+no new times then, and is tried again when the old ones no longer count. Nothing is known of a new endpoint: it begins
+with `BEGINS_WITH`."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,9 +15,9 @@ from models_serving.catalog.models import FirstToken, ServedEndpoint
 
 BEGINS_WITH = 4
 # a class counts when it has so many times; and it counts by its newest so many
-LEAST, NEWEST = 10, 200
-SHARE = 0.95
-WITHIN = timedelta(days=1)
+LEAST, NEWEST = 40, 200
+PERCENT = 95
+WITHIN = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +48,15 @@ def paces_of(endpoint: ServedEndpoint, now: datetime) -> list[Pace]:
 def p95(times: Iterable[float]) -> float:
     """The time that 95 of 100 do not pass."""
     ordered = sorted(times)
-    return ordered[min(int(SHARE * len(ordered)), len(ordered) - 1)]
+    return ordered[math.ceil(PERCENT * len(ordered) / 100) - 1]
 
 
 def carried(paces: Iterable[Pace], target: float, most: int) -> int:
     """How many requests at the same time have their first token within `target` seconds, `most` at most; one at
     least, because an endpoint that is asked nothing never shows that it has recovered."""
     known = [pace for pace in paces if pace.count >= LEAST]
-    reach = BEGINS_WITH
-    for pace in known:
-        if pace.p95 > target:
-            # all below this class is left, if it is known or not
-            return max(min(pace.load // 2, most), 1)
-        reach = max(reach, pace.load * 2)
-    return min(reach, most)
+    held = max((pace.load for pace in known if pace.p95 <= target), default=0)
+    missed = min((pace.load for pace in known if pace.load > held and pace.p95 > target), default=None)
+    # all below a class that missed it is left, if it is known or not
+    reach = max(BEGINS_WITH, held * 2) if missed is None else missed // 2
+    return max(min(reach, most), 1)

@@ -58,8 +58,9 @@ class Board(Protocol):
         """A place at the best endpoint, held for at most so many seconds; one of those tried only where no other has
         room."""
 
-    def give_back(self, place: Place, end: Finished | Failed | None) -> None:
-        """The place is free again; what came of it counts for the endpoint's standing."""
+    def give_back(self, place: Place, end: Finished | Failed | None, waited: float | None = None) -> None:
+        """The place is free again; what came of it counts for the endpoint's standing. `waited`: how many seconds
+        somebody had waited before the endpoint was asked; `None` where nobody waits."""
 
     def others(self, tried: frozenset[int]) -> bool:
         """Whether the model has an endpoint that was not tried."""
@@ -130,6 +131,7 @@ class _Asking:
 
     def _once(self, place: Place) -> Generator[Event | None, None, Finished | Failed]:
         end: Finished | Failed | None = None
+        waited = self.request.waited + self._elapsed() if self.request.live else None
         try:
             with closing(self.stream(place.endpoint, self._request(place))) as events:
                 for event in events:
@@ -138,7 +140,7 @@ class _Asking:
                         break
                     yield event
         finally:
-            self.board.give_back(place, end)
+            self.board.give_back(place, end, waited)
         if end is None:
             raise RuntimeError(f"the stream of {place.name} had no end")
         return end

@@ -45,7 +45,7 @@ class MemoryBoard:
             served = self._served[number]
             return Place(number, served.endpoint, served.model, served.endpoint.url or served.endpoint.backend)
 
-    def give_back(self, place: Place, end: Finished | Failed | None) -> None:
+    def give_back(self, place: Place, end: Finished | Failed | None, waited: float | None = None) -> None:
         with self._lock:
             before = self._standings[place.key]
             failures, rests_until = stands_after(before, end, self._now())

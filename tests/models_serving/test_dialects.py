@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from models_serving.backends import backend_named
 from models_serving.backends.dialects import DIALECTS
 from models_serving.client import ExaminationError, examine, honoured, probe
 from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, GenerationRequest, Usage
@@ -113,6 +114,17 @@ def test_parameters_go_out_by_the_names_that_the_server_knows(stub: StubServer) 
     endpoint, server = at(stub, Hosted)
     ask_sync(endpoint, a_request(max_tokens=3))
     assert (server.asked[0]["max_completion_tokens"], "max_tokens" in server.asked[0]) == (3, False)
+
+
+def test_only_our_own_server_is_told_whose_request_it_is_and_who_is_not_waited_for(stub: StubServer) -> None:
+    told = {}
+    for name in DIALECTS:
+        requests = [replace(a_request(), key="k", live=live) for live in (True, False)]
+        endpoint = Endpoint("openai_compatible", stub.url, dialect=name)
+        bodies = [backend_named("openai_compatible").body(endpoint, request) for request in requests]
+        told[name] = [(body.get("user"), body.get("priority")) for body in bodies]
+    assert told.pop("plurivox") == [("k", None), ("k", 1)]
+    assert set(map(tuple, told.values())) == {((None, None), (None, None))}
 
 
 def test_more_stop_strings_than_the_server_takes_are_refused(stub: StubServer) -> None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from models_serving.catalog.board import CatalogBoard
 from models_serving.catalog.models import FirstToken, HealthChange, OpenRequest, ServedEndpoint, ServedModel
-from models_serving.catalog.pace import BEGINS_WITH, LEAST, Pace, carried, class_of, paces_of
+from models_serving.catalog.pace import BEGINS_WITH, LEAST, Pace, carried, class_of, p95, paces_of
 from models_serving.catalog.queries import endpoint_of, honoured_by, taking_work
 from models_serving.catalog.services import (
     DeclarationError,
@@ -120,7 +120,6 @@ def test_the_least_loaded_endpoint_is_asked_and_a_place_is_given_back() -> None:
     assert isinstance(board.take(frozenset(), 30), NoPlace)
     another.give_back(places[1], finished())
     assert taken(board).name == "x:1"
-    assert list(FirstToken.objects.values_list("load", "seconds")) == [(1, 0.1)]
 
 
 def test_a_place_whose_holder_died_counts_no_more_after_its_time() -> None:
@@ -223,6 +222,9 @@ def test_loads_fall_into_classes_of_powers_of_two() -> None:
         ([Pace(4, LEAST, 0.5)], 8),
         ([Pace(4, LEAST, 0.5), Pace(8, LEAST, 0.9)], 16),
         ([Pace(4, LEAST, 0.5), Pace(8, LEAST, 1.1)], 4),
+        # proven where more were under way: what happened with few counts no more
+        ([Pace(1, LEAST, 5.0), Pace(16, 200, 0.2)], 32),
+        ([Pace(1, LEAST, 5.0), Pace(4, LEAST, 0.5), Pace(16, LEAST, 5.0)], 8),
         ([Pace(1, LEAST, 1.1)], 1),
         ([Pace(4, LEAST, 0.5), Pace(8, LEAST - 1, 9.0)], 8),
         ([Pace(32, LEAST, 0.5)], 40),
@@ -234,20 +236,34 @@ def test_an_endpoint_carries_the_highest_class_that_holds_the_target_and_tries_o
     assert carried(paces, target=1.0, most=40) == reach
 
 
-def test_times_of_the_day_before_say_nothing_about_today() -> None:
+def test_a_slow_answer_among_twenty_shuts_no_class_out() -> None:
+    assert [p95([0.1] * 19 + [9.0]), p95([0.1] * 18 + [9.0] * 2), p95([9.0])] == [0.1, 9.0, 9.0]
+
+
+def test_a_class_that_was_shut_out_is_tried_again_when_its_times_are_old() -> None:
     own = own_endpoint(served_model=declared())
     assert own is not None
-    for age, seconds in ((0, 1.0), (1, 2.0), (25, 9.0)):
-        FirstToken.objects.create(endpoint=own, load=3, seconds=seconds, at=NOW - timedelta(hours=age))
-    assert paces_of(own, NOW) == [Pace(4, 2, 2.0)]
-    assert (forget_old_first_tokens(now=NOW), FirstToken.objects.count()) == (1, 2)
+    FirstToken.objects.bulk_create(
+        FirstToken(endpoint=own, load=load, seconds=seconds, at=NOW - timedelta(minutes=age))
+        for load, seconds, age in ((4, 0.2, 1), (8, 9.0, 10))
+        for _ in range(LEAST)
+    )
+    later = NOW + timedelta(minutes=6)
+    assert paces_of(own, NOW) == [Pace(4, LEAST, 0.2), Pace(8, LEAST, 9.0)]
+    assert [carried(paces_of(own, now), 1.0, 64) for now in (NOW, later)] == [4, 8]
+    assert (forget_old_first_tokens(now=NOW + timedelta(days=1)), FirstToken.objects.count()) == (2 * LEAST, 0)
 
 
-def test_who_gave_up_waiting_for_a_first_token_counts_as_having_waited_so_long() -> None:
+def test_what_counts_is_how_long_people_waited_from_their_message_on() -> None:
     board = CatalogBoard(declared())
-    board.give_back(taken(board), failed("timeout"))
-    board.give_back(taken(board), failed("busy"))
-    assert list(FirstToken.objects.values_list("seconds", flat=True)) == [3.0]
+    board.give_back(taken(board), finished(0.1), waited=2.0)
+    # who gave up waiting for a first token has waited so long
+    board.give_back(taken(board), failed("timeout"), waited=0.0)
+    board.give_back(taken(board), None, waited=0.0)
+    # for a batch nobody waits
+    board.give_back(taken(board), finished(0.1))
+    board.give_back(taken(board), failed("busy"), waited=0.0)
+    assert list(FirstToken.objects.order_by("pk").values_list("seconds", flat=True)) == [2.1, 3.0]
 
 
 # -- health ------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from annotation.conversations.live import Kind, TurnEvent, TurnLog, turn_log
 from annotation.conversations.models import Turn
 from annotation.conversations.pump import Pump
 from annotation.conversations.services.settling import Outcome, settle_failure, settle_success
-from annotation.items.asking import decided_request, is_together, judged_end
+from annotation.items.asking import decided_request, is_together, judged_end, key_of
 from annotation.items.models import Candidate, Generation
 from annotation.items.services.generations import claim_generation, renew_lease
 from annotation.studies.document.models import ModelRules
@@ -127,7 +127,15 @@ class _Job:
         model = self.generation.served_model
         if model is None:
             raise LookupError(f"candidate {self.generation.candidate_id} has no served model")
-        return ask(CatalogBoard(model), decided_request(self.generation, rules), stream=self._pumped)
+        key = key_of("participation", self.turn.conversation.participation_id)
+        wished = decided_request(self.generation, rules, key=key, live=True, waited=self._waited())
+        return ask(CatalogBoard(model), wished, stream=self._pumped)
+
+    def _waited(self) -> float:
+        """Seconds in which the person has waited for this attempt to begin: since their message, or, where an earlier
+        attempt had come to nothing, since the next one was due."""
+        due = self.turn.started_at if self.generation.attempt == 1 else self.generation.candidate.due_at
+        return max((self.generation.started_at - due).total_seconds(), 0.0) if due else 0.0
 
     def _pumped(self, endpoint: Endpoint, request: GenerationRequest) -> Generator[Event | None]:
         """The stream, read beside this thread, so that the lease can be kept while the model is silent."""

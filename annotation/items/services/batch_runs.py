@@ -15,7 +15,7 @@ from django.db.models import Min
 
 from annotation.common.errors import DomainError
 from annotation.common.seeds import derive_seed
-from annotation.items.asking import decided_request, judged_end
+from annotation.items.asking import decided_request, judged_end, key_of
 from annotation.items.changed import tell_items_changed
 from annotation.items.flagging import flags_of, held_because
 from annotation.items.models import Candidate, Generation, Item, SetJob
@@ -182,7 +182,9 @@ def _generate_one(candidate_id: uuid.UUID, rules: ModelRules, clock: Clock) -> N
     if generation is None or generation.served_model is None:
         return
     end: Finished | Failed | None = None
-    for event in ask(CatalogBoard(generation.served_model), decided_request(generation, rules)):
+    key = key_of("set", generation.candidate.item.item_set_id)
+    wished = decided_request(generation, rules, key=key, live=False)
+    for event in ask(CatalogBoard(generation.served_model), wished):
         if isinstance(event, Finished | Failed):
             end = event
     if end is None:

@@ -22,6 +22,7 @@ from annotation.studies.document import StudyDocument
 from annotation.studies.loading import checked
 from annotation.studies.models import Study
 from models_serving.catalog.models import FirstToken, ServedEndpoint, ServedModel
+from models_serving.catalog.pace import LEAST
 from models_serving.catalog.services import own_endpoint
 from tests.factories import participations, studies, talks
 
@@ -95,7 +96,7 @@ def test_a_model_that_stands_for_several_entries_is_asked_more() -> None:
 def test_endpoints_that_were_slow_carry_less_and_that_were_quick_carry_more() -> None:
     study = admitting(8)
     slow = ServedEndpoint.objects.get(served_model__name="m-one")
-    for _ in range(20):
+    for _ in range(LEAST):
         FirstToken.objects.create(endpoint=slow, load=2, seconds=9.0, at=START)
     # one answer at a time: a talk and two thirds
     assert [asks(person, at(n)) for n, person in enumerate(people(study, 2))] == ["admitted", "waiting"]

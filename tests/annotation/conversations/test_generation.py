@@ -15,9 +15,10 @@ from annotation.conversations.services.settling import settle_failure, settle_su
 from annotation.conversations.services.sweeping import prune_turn_logs, sweep_generations
 from annotation.items.models import Candidate, Draw, Generation
 from annotation.items.services.generations import claim_generation, renew_lease
-from models_serving.catalog.models import ServedModel
+from models_serving.backends import scripted
+from models_serving.catalog.models import FirstToken, ServedModel
 from models_serving.client import asking, choosing
-from models_serving.contracts import Failed, Finished, Timings, Usage
+from models_serving.contracts import Failed, Finished, GenerationRequest, Timings, Usage
 from tests.factories import talks
 
 pytestmark = pytest.mark.django_db
@@ -190,6 +191,43 @@ def test_a_message_that_arrives_twice_generates_once() -> None:
     for _ in range(2):
         generate(candidate_id=candidate.pk, clock=timezone.now)
     assert attempts(turn) == [("m-one", 1, "done", "")]
+
+
+# -- whose request it is -------------------------------------------------------------------------------------------
+def test_a_server_is_told_who_asks_by_a_name_that_is_another_one_for_everybody_and_that_somebody_waits() -> None:
+    heard: list[GenerationRequest] = []
+
+    def noted(request: GenerationRequest) -> str:
+        heard.append(request)
+        return "Words."
+
+    scripted.register("who_asks", noted)
+    turn = turn_with({"function": "who_asks"})
+    other = talks.said(talks.conversation(talks.talker(turn.conversation.version.study)))
+    ServedModel.objects.update(options={"function": "who_asks"})
+    for one in (turn, other):
+        talks.run_jobs(one)
+    assert {one.live for one in heard} == {True}
+    keys = {(one.key, len(one.key)) for one in heard}
+    assert (len(heard), len(keys), {length for _, length in keys}) == (2, 2, {32})
+
+
+def test_a_first_token_counts_for_admission_from_the_persons_message_on() -> None:
+    turn = turn_with({"fail_after": 0})
+    minute = timedelta(seconds=60)
+    Turn.objects.filter(pk=turn.pk).update(started_at=turn.started_at - minute)
+    candidate = turn.item.candidates.get()
+    generate(candidate_id=candidate.pk, clock=timezone.now)
+    assert FirstToken.objects.count() == 0
+    # the pause between attempts is nobody's slowness, what comes after it is
+    ServedModel.objects.update(options={"text": "Words."})
+    candidate.refresh_from_db()
+    generate(candidate_id=candidate.pk, clock=lambda: candidate.due_at + minute / 2)
+    later = talks.said(talks.conversation(talks.talker(turn.conversation.version.study)))
+    Turn.objects.filter(pk=later.pk).update(started_at=later.started_at - minute)
+    generate(candidate_id=later.item.candidates.get().pk, clock=timezone.now)
+    seen = [int(one.seconds // 30) for one in FirstToken.objects.order_by("pk")]
+    assert seen == [1, 2]
 
 
 # -- lost workers ----------------------------------------------------------------------------------------------------

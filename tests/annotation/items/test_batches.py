@@ -15,8 +15,10 @@ from annotation.items.services.batch_runs import run_batch
 from annotation.items.services.batches import generate_what_is_missing, request_generation
 from annotation.items.services.jobs import cancel_job
 from annotation.studies.models import Study
-from models_serving.catalog.models import ServedModel
+from models_serving.backends import scripted
+from models_serving.catalog.models import FirstToken, ServedModel
 from models_serving.client import asking, choosing
+from models_serving.contracts import GenerationRequest
 from tests.conftest import LiveSite
 from tests.factories.item_files import imported, jsonl
 from tests.factories.staff import admin_browser
@@ -84,6 +86,20 @@ def test_every_prompt_gets_answers_of_different_models_with_their_provenance(tmp
             ]
             assert (one.text, sent["seed"]) == (one.generation.text, one.request["seed"])
             assert [draw.probability for draw in one.draws.all()] == [2 / 3]
+
+
+def test_nobody_waits_for_a_batch_and_all_of_a_set_are_one_askers(tmp_path: Path) -> None:
+    heard: list[GenerationRequest] = []
+
+    def noted(request: GenerationRequest) -> str:
+        heard.append(request)
+        return f"Words {len(heard)}."
+
+    scripted.register("a_batch", noted)
+    served(**{name.replace("-", "_"): {"function": "a_batch"} for name in NAMES})
+    generated(prompts(tmp_path, {"recipe": "distinct_models", "k": 2}))
+    assert (len(heard), {one.live for one in heard}, len({one.key for one in heard})) == (6, {False}, 1)
+    assert (len(heard[0].key), FirstToken.objects.count()) == (32, 0)
 
 
 def test_samples_of_one_entry_differ_by_their_seeds(tmp_path: Path) -> None:

@@ -198,7 +198,8 @@ def _generation(names: Names, attempt: Generation) -> Record:
         "state": attempt.state,
         "model": attempt.pool_entry,
         "revision": attempt.revision.fingerprint if attempt.revision else None,
-        "request": as_json(attempt.request),
+        # whose request it was is the server's business, and the same in every release
+        "request": as_json({name: value for name, value in attempt.request.items() if name != "user"}),
         "report": as_json(attempt.report),
         "text": attempt.text,
         "finish_reason": attempt.finish_reason or None,

@@ -100,7 +100,7 @@ GENERATIONS = (
     _text("state", "Failed, lost and cancelled attempts are rows, too.", allowed=tuple(Generation.State.values)),
     _text("model", "The study's name for the model."),
     _text("revision", "The exact state of the model: a hash over what the server said of it.", nullable=True),
-    _json("request", "The exact body that was sent."),
+    _json("request", "The exact body that was sent, but for whose request it was."),
     _json("report", "What the server said of itself."),
     _text("text"),
     _text("finish_reason", nullable=True),
