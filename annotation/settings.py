@@ -164,6 +164,8 @@ MODEL_SERVER_URL = OUTSIDE_MODEL_SERVER or f"http://127.0.0.1:{MODEL_SERVER_PORT
 MODEL_SERVER_KEY_ENV = "MODELS_SERVING_API_KEY"
 MODELS = read_models("MODELS")
 MODERATION_URL = read_text("MODERATION_URL")
+# servers of our own network that the catalogue may name; those that a setting names may stand anywhere
+PRIVATE_MODEL_HOSTS = read_list("PRIVATE_MODEL_HOSTS", "" if PRODUCTION else "127.0.0.0/8,::1")
 MODERATION_API_KEY_ENV = "MODERATION_API_KEY"
 
 # ---- taking part ---------------------------------------------------------------------------------------------------

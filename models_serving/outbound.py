@@ -26,16 +26,16 @@ class OutboundError(Exception):
 
 
 def _allow(host: str, port: int, address: str) -> None:
-    """The default: every address. A policy about private addresses belongs to whoever runs the platform."""
+    """Where no policy was set: every address. The platform sets `addresses.AddressPolicy`."""
 
 
 _guard: Guard = _allow
 
 
-def set_guard(guard: Guard | None) -> None:
-    """Put a policy in front of every connection of this process; `None` takes it away."""
+def set_guard(guard: Guard) -> None:
+    """Put a policy in front of every connection of this process."""
     global _guard  # noqa: PLW0603 - one policy per process, set when it starts
-    _guard = guard or _allow
+    _guard = guard
 
 
 def check_url(url: str) -> httpx.URL:
