@@ -43,11 +43,13 @@ Listener = Callable[[Chunk | Ended], None]
 class Asking:
     """Who asks, for a fair order: `key` is one person's or conversation's, empty for nobody in particular; requests
     that are not `live` (jobs that nobody waits for) come after those that are, and give their place up to them.
-    `seconds` is how long the answer may take, the queue included."""
+    `seconds` is how long the answer may take, the queue included. A `probe` is our own question whether the engine
+    works: it is let in although the queue is full, and nothing of it is counted."""
 
     key: str = ""
     live: bool = True
     seconds: float = 300.0
+    probe: bool = False
 
 
 @dataclass(eq=False)

@@ -58,10 +58,15 @@ def _ours(loaded: LoadedModel, engine: Engine, prompts: list[list[int]]) -> list
             done.set()
 
     wanted = Parameters(max_tokens=_STEPS, min_tokens=_STEPS, seed=0, temperature=0.0)
-    tickets = engine.submit([(prompt, wanted) for prompt in prompts], [hear] * len(prompts), Asking(seconds=600))
-    done.wait(660)
-    if error := next((end.error for end in ends if end.reason != "length"), ""):
-        raise LoadError(f"{loaded.name}: the engine cannot run this model ({error})")
+    # How long loading may take as a whole is watched from outside.
+    asking = Asking(seconds=3600, probe=True)
+    tickets = engine.submit([(prompt, wanted) for prompt in prompts], [hear] * len(prompts), asking)
+    while not done.wait(0.5) and engine.alive:
+        pass
+    if wrong := next((end for end in ends if end.reason != "length"), None):
+        raise LoadError(f"{loaded.name}: the engine cannot run this model ({wrong.error or wrong.reason})")
+    if len(ends) < len(prompts):
+        raise LoadError(f"{loaded.name}: the engine cannot run this model (it has ended)")
     return [ticket.drawer.drawn for ticket in tickets]
 
 

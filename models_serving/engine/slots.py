@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 
@@ -88,7 +89,8 @@ class Engine:
             for (prompt, parameters), listener in zip(prompts, listeners, strict=True)
         ]
         with self._changed:
-            if self._closing or not self._waiting.has_room(len(tickets), live=asking.live):
+            full = not asking.probe and not self._waiting.has_room(len(tickets), live=asking.live)
+            if self._closing or full:
                 self._tally.refused += 1
                 raise QueueFullError(seconds_until_free(len(tickets), self._runner.slots, self._tally.mean_seconds))
             self._waiting.put(tickets)
@@ -120,13 +122,29 @@ class Engine:
             self._changed.notify()
 
     def _run(self) -> None:
-        while self._wait_for_work():
-            began = time.monotonic()
-            self._step()
-            self.last_step = time.monotonic()
-            self._tally.busy_seconds += self.last_step - began
-        for ticket in [*self._waiting.all(), *self._rows.tickets]:
-            self._end(ticket, "cancelled")
+        try:
+            while self._wait_for_work():
+                began = time.monotonic()
+                self._step()
+                self.last_step = time.monotonic()
+                self._tally.busy_seconds += self.last_step - began
+        except Exception as error:
+            # What no step expects: nobody knows any more what the rows hold. The supervisor sees that we are not alive.
+            log.exception("the engine cannot go on")
+            self._end_all("error", _words(error))
+        else:
+            self._end_all("cancelled")
+
+    def _end_all(self, reason: FinishReason, error: str = "") -> None:
+        """Nobody is taken any more and everybody hears it. Touches no tensor: after a CUDA error that fails, too."""
+        with self._changed:
+            self._closing = True
+            waiting = self._waiting.all()
+        for ticket in [*waiting, *self._rows.tickets]:
+            self._tell_end(ticket, reason, error)
+        if error and self._runner.on_cuda:
+            # Nothing on the device can be trusted; the supervisor starts the process anew.
+            os._exit(70)
 
     def _wait_for_work(self) -> bool:
         with self._changed:
@@ -144,25 +162,30 @@ class Engine:
         self._guarded(lambda: self._decode(running), running)
 
     def _guarded(self, step: Callable[[], None], involved: Sequence[Ticket]) -> None:
-        """Run one step; whatever goes wrong in it ends the requests of that step and nobody else's."""
+        """Run one step; whatever goes wrong in it ends the requests of that step and nobody else's. After a CUDA error
+        all end."""
         try:
             step()
         except Exception as error:
+            if self._runner.on_cuda:
+                raise
             log.exception("a step of the engine failed")
             for ticket in involved:
-                self._end(ticket, "error", f"the engine failed: {type(error).__name__}")
-            if self._runner.on_cuda:
-                # After a CUDA error nothing on the device can be trusted; the supervisor starts the process anew.
-                os._exit(70)
+                self._end(ticket, "error", _words(error))
 
     def _end(self, ticket: Ticket, reason: FinishReason, error: str = "") -> None:
         """Whatever its state was: its row is free, and its listener hears the end, once."""
+        try:
+            if ticket in self._rows.tickets:
+                self._rows.leave(ticket, sound=reason != "error")
+        finally:
+            self._tell_end(ticket, reason, error)
+
+    def _tell_end(self, ticket: Ticket, reason: FinishReason, error: str) -> None:
         if ticket.ended:
             return
-        if ticket in self._rows.tickets:
-            self._rows.leave(ticket, sound=reason != "error")
         ticket.end(reason, error)
-        if ticket.ended:
+        if ticket.ended and not ticket.asking.probe:
             self._tally.note(ticket.ended)
 
     def _end_what_is_due(self) -> None:
@@ -185,7 +208,7 @@ class Engine:
                 self._waiting.remove(ticket)
                 if ticket.started is None:
                     ticket.started = time.monotonic() - ticket.submitted
-                self._rows.open(ticket)
+                self._guarded(partial(self._rows.open, ticket), [ticket])
 
     def _put_back_a_job(self) -> bool:
         jobs = [ticket for ticket in self._rows.tickets if not ticket.asking.live]
@@ -218,8 +241,9 @@ class Engine:
         logits = self._runner.decode(
             [ticket.drawer.drawn[-1] for ticket in running], [ticket.length - 1 for ticket in running]
         )
-        self._tally.steps += 1
-        self._tally.batch_rows += len(running)
+        if counted := sum(not ticket.asking.probe for ticket in running):
+            self._tally.steps += 1
+            self._tally.batch_rows += counted
         self._accept(running, logits)
 
     def _accept(self, tickets: Sequence[Ticket], logits: torch.Tensor) -> None:
@@ -229,7 +253,11 @@ class Engine:
                 continue
             before = ticket.last_token
             reason = ticket.accept(drawn)
-            if before is not None and ticket.last_token is not None:
+            if before is not None and ticket.last_token is not None and not ticket.asking.probe:
                 self._tally.between_tokens.add(ticket.last_token - before)
             if reason:
                 self._end(ticket, reason)
+
+
+def _words(error: Exception) -> str:
+    return f"the engine failed: {type(error).__name__}"

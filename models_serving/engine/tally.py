@@ -38,8 +38,9 @@ class Histogram:
 
 @dataclass
 class Tally:
-    """Counts and seconds. `ended` is by finish reason; `batch_rows` sums the answers of all decode steps, so that
-    divided by `steps` it is the mean batch. `between_tokens` counts every gap that a running answer waited."""
+    """Counts and seconds, of everything but probes. `ended` is by finish reason; `batch_rows` sums the answers of all
+    decode steps, so that divided by `steps` it is the mean batch; `placed` counts those that got a row.
+    `between_tokens` counts every gap that a running answer waited."""
 
     ended: Counter[str] = field(default_factory=Counter)
     refused: int = 0
@@ -53,7 +54,8 @@ class Tally:
     queued: Histogram = field(default_factory=lambda: Histogram(_WAITS))
     first_token: Histogram = field(default_factory=lambda: Histogram(_WAITS))
     between_tokens: Histogram = field(default_factory=lambda: Histogram(_GAPS))
-    answered_seconds: float = 0.0
+    placed: int = 0
+    placed_seconds: float = 0.0
 
     def note(self, ended: Ended) -> None:
         """A request has ended."""
@@ -62,16 +64,18 @@ class Tally:
         self.prompt_tokens += ended.prompt_tokens
         self.reused_tokens += ended.reused_tokens
         self.completion_tokens += ended.completion_tokens
+        # Who never got a place waited until the end.
+        self.queued.add(ended.finished if ended.started is None else ended.started)
         if ended.started is not None:
-            self.queued.add(ended.started)
-            self.answered_seconds += ended.finished - ended.started
+            self.placed += 1
+            self.placed_seconds += ended.finished - ended.started
         if ended.first_token is not None:
             self.first_token.add(ended.first_token)
 
     @property
     def mean_seconds(self) -> float:
         """How long an answer had a place, on average; 1 before there was any."""
-        return self.answered_seconds / self.queued.count if self.queued.count else 1.0
+        return self.placed_seconds / self.placed if self.placed else 1.0
 
     def snapshot(self) -> "Tally":
         """A copy that stays as it is."""

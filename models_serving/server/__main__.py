@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         common = {name: value for name in ("dtype", "device") if (value := getattr(options, name))}
         wanted = wanted_models(options.config, options.model, common, options.adapter)
+        _check_numbers(options)
         budgets, key = _budgets(options.memory), _key(options)
     except ConfigError as error:
         return _say(str(error))
@@ -39,7 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         host=options.host,
         port=options.port,
         keep_going=options.keep_going,
-        fleet={"budgets": budgets, "threads": options.threads, "keep_seconds": options.keep_seconds},
+        fleet={
+            "budgets": budgets,
+            "threads": options.threads,
+            "keep_seconds": options.keep_seconds,
+            "load_seconds": options.load_seconds,
+        },
         desk={"api_key": key, "request_seconds": options.request_seconds, "drain_seconds": options.drain_seconds},
     )
     return _say("; ".join(refusals)) if refusals else 0
@@ -59,6 +65,15 @@ def _budgets(said: Sequence[str]) -> dict[str, int]:
         except ValueError as error:
             raise ConfigError(f"--memory takes DEVICE=SIZE, not {pair!r}: {error}") from error
     return budgets
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    # Every request waits for a place, if only for a moment: with a queue of nobody nothing would ever be answered.
+    least = {"max_waiting": 1, "threads": 0, "keep_seconds": 0, "drain_seconds": 0}
+    if wrong := next((name for name, low in least.items() if getattr(options, name) < low), None):
+        raise ConfigError(f"--{wrong.replace('_', '-')} is at least {least[wrong]}, not {getattr(options, wrong)}")
+    if wrong := next((name for name in ("request_seconds", "load_seconds") if getattr(options, name) <= 0), None):
+        raise ConfigError(f"--{wrong.replace('_', '-')} must be above 0")
 
 
 def _key(options: argparse.Namespace) -> str:
@@ -83,6 +98,7 @@ def _options() -> argparse.ArgumentParser:
     add("--device", default="", help="device of the models given by --model: cpu, cuda, cuda:1 (default: CUDA if any)")
     add("--memory", action="append", default=[], metavar="DEVICE=SIZE", help="what models may take: cuda:0=70GiB")
     add("--keep-seconds", type=float, default=300.0, help="a model used this recently leaves for no other")
+    add("--load-seconds", type=float, default=1800.0, help="how long a model may take to be there, downloads included")
     add("--keep-going", action="store_true", help="start although a model cannot be loaded, and try it again")
     add("--host", default="127.0.0.1")
     add("--port", type=int, default=8100)

@@ -91,7 +91,7 @@ async def _say_something(name: str, line: Line) -> str:
     """Generate one token, or see that the engine is at work: a full one is ready, too."""
     if line.in_flight and time.monotonic() - line.last_piece < READY_SECONDS:
         return "ok"
-    exchange = line.ask(Asking(name, [_HELLO], 1, {"max_tokens": 1}, READY_SECONDS))
+    exchange = line.ask(Asking(name, [_HELLO], 1, {"max_tokens": 1}, READY_SECONDS, probe=True))
     try:
         async with asyncio.timeout(READY_SECONDS), contextlib.aclosing(exchange.events()) as events:
             async for event in events:
@@ -205,7 +205,7 @@ async def readyz(request: Request) -> Response:
     """GET /readyz: 200 only when every model that is to be in memory can generate now."""
     desk: Desk = request.app.state.desk
     found = await desk.ready()
-    ok = not desk.draining and all(how == "ok" or how.startswith("unloaded") for how in found.values())
+    ok = not desk.draining and all(how == "ok" or how.startswith(("unloaded", "leaving")) for how in found.values())
     ok = ok and "ok" in found.values()
     return JSONResponse({"status": "ok" if ok else "not ready", "models": found}, status_code=200 if ok else 503)
 

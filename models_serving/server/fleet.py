@@ -22,7 +22,7 @@ from models_serving.server.wire import ApiError
 
 log = logging.getLogger(__name__)
 Launch = Callable[[Mapping[str, Any]], Awaitable[Started]]
-State = Literal["unloaded", "loading", "ready", "unhealthy"]
+State = Literal["unloaded", "loading", "ready", "leaving", "unhealthy"]
 FIRST_PAUSE, LONGEST_PAUSE, LIVED_LONG = 0.5, 30.0, 60.0
 LOOK_SECONDS, DEAF_SECONDS, STILL_SECONDS = 5.0, 60.0, 180.0
 
@@ -84,6 +84,7 @@ class Fleet:
         budgets: Mapping[str, int] | None = None,
         threads: int = 0,
         keep_seconds: float = 300.0,
+        load_seconds: float = 1800.0,
     ) -> None:
         self.models = {one.name: Served(one) for one in wanted}
         self.memory = Memory(budgets or {})
@@ -93,6 +94,7 @@ class Fleet:
         self._launch = launch
         self._threads = threads or max(1, (os.cpu_count() or 1) // max(len(self.models), 1))
         self._keep_seconds = keep_seconds
+        self._load_seconds = load_seconds
         self._placing = asyncio.Lock()
 
     def start(self) -> None:
@@ -126,7 +128,11 @@ class Fleet:
             return one, one.line
         if one.state == "unloaded":
             self._begin(one)
-        words = {"loading": "is being loaded", "unhealthy": f"is unhealthy: {one.error}"}
+        words = {
+            "loading": "is being loaded",
+            "leaving": "is being taken out of memory",
+            "unhealthy": f"is unhealthy: {one.error}",
+        }
         code = {"unhealthy": "model_unhealthy"}.get(one.state, "model_loading")
         one.tally.declined(503)
         message = f"the model {name!r} {words.get(one.state, 'is being started again')}"
@@ -135,6 +141,8 @@ class Fleet:
     async def load(self, name: str) -> Served:
         """Load a model and wait until it is ready. Raises `ApiError` 503 where that comes to nothing."""
         one = self.served(name)
+        while one.state == "leaving":
+            await one.changed.wait()
         if one.state == "unloaded":
             self._begin(one)
         while one.state == "loading":
@@ -170,14 +178,20 @@ class Fleet:
     def _begin(self, one: Served) -> None:
         one.become("loading")
         one.keeper = asyncio.create_task(self._keep(one))
+        # However the keeper ends, and whoever still waits for that.
+        one.keeper.add_done_callback(lambda keeper: one.become("unloaded", one.error))
+
+    @staticmethod
+    def _leave(one: Served) -> None:
+        """From now on nobody is sent there; its process ends soon."""
+        if one.keeper is not None and not one.keeper.done() and one.state != "leaving":
+            one.become("leaving", one.error)
+            one.keeper.cancel()
 
     async def _finish(self, one: Served) -> None:
-        keeper, one.keeper = one.keeper, None
-        if keeper is not None and not keeper.done():
-            keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
-        one.become("unloaded", one.error)
+        self._leave(one)
+        if one.keeper is not None:
+            await asyncio.wait([one.keeper])
 
     async def _keep(self, one: Served) -> None:
         """Have the model running until nobody wants it any more."""
@@ -188,13 +202,19 @@ class Fleet:
                 how = f"its process ended ({await self._live(one)})"
             except NoRoomError as error:
                 log.warning("%s: %s", one.name, error)
-                one.become("unloaded", str(error))
+                one.error = str(error)
                 return
             except RefusedError as error:
                 how = str(error)
                 if not one.ever_ready:
                     self.refusals[one.name] = how
                     self.refused.set()
+            except TimeoutError:
+                how = f"it was not ready within {self._load_seconds:g} s"
+            except Exception as error:
+                # Whatever it was, somebody may wait for this model, and the next try may go better.
+                log.exception("%s could not be started", one.name)
+                how = f"it could not be started ({type(error).__name__})"
             ends = 1 if time.monotonic() - began > LIVED_LONG else ends + 1
             pause = min(FIRST_PAUSE * 2.0 ** (ends - 1), LONGEST_PAUSE)
             one.become("unhealthy", f"{how}; it starts again in {pause:g} s")
@@ -209,7 +229,9 @@ class Fleet:
         line = Line(started.connection, one.tally)
         try:
             await line.open()
-            if await self._load(one, line):
+            async with asyncio.timeout(self._load_seconds):
+                ready = await self._load(one, line)
+            if ready:
                 await self._watch(one, line, started)
         finally:
             one.line, one.told = None, {}
@@ -243,8 +265,11 @@ class Fleet:
                 held=held,
                 idle=self._idle(),
             )
+            # All at once, before anything is waited for: meanwhile the last of them might get somebody to answer.
             for name in leaving:
                 log.info("%s leaves %s for %s", name, device, one.name)
+                self._leave(self.models[name])
+            for name in leaving:
                 await self._finish(self.models[name])
             one.device, one.bytes = device, plan["bytes"]
 

@@ -20,7 +20,8 @@ BROKEN = "the model's process has ended"
 class Asking:
     """What a model is asked: prompts (conversations as lists of messages, texts, or lists of token ids), `choices`
     answers to each, the sampling parameters that were sent, and how many seconds it may take, the queue included.
-    `key` is whose request it is, for a fair order; one that is not `live` is a job that nobody waits for."""
+    `key` is whose request it is, for a fair order; one that is not `live` is a job that nobody waits for. A `probe` is
+    our own question whether the model answers; it is counted nowhere."""
 
     model: str
     prompts: Sequence[Any]
@@ -29,6 +30,7 @@ class Asking:
     seconds: float
     key: str = ""
     live: bool = True
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ _TIMES = ("started", "first_token", "last_token", "finished")
 class Exchange:
     """One request on its way. However it is left, its places are given back."""
 
-    def __init__(self, line: "Line", number: int, answers: int) -> None:
+    def __init__(self, line: "Line", number: int, answers: int, *, probe: bool = False) -> None:
+        self.probe = probe
         self._line = line
         self._number = number
         self._queue: asyncio.Queue[Event | ApiError] = asyncio.Queue()
@@ -150,7 +153,7 @@ class Line:
     def ask(self, asking: Asking) -> Exchange:
         """Send a request."""
         number = next(self._numbers)
-        exchange = Exchange(self, number, len(asking.prompts) * asking.choices)
+        exchange = Exchange(self, number, len(asking.prompts) * asking.choices, probe=asking.probe)
         if self.broken.is_set():
             exchange.put(ApiError(503, BROKEN, code="model_unhealthy", retry_after=1))
             return exchange
@@ -165,6 +168,7 @@ class Line:
                 "seconds": asking.seconds,
                 "key": asking.key,
                 "live": asking.live,
+                "probe": asking.probe,
             }
         )
         return exchange
@@ -206,7 +210,8 @@ class Line:
             if "declined" in message:
                 exchange.left = 0
                 exchange.put(ApiError(**message["declined"]))
-                self._tally.declined(message["declined"]["status"])
+                if not exchange.probe:
+                    self._tally.declined(message["declined"]["status"])
             else:
                 self._take_event(exchange, _event(message))
             if not exchange.left:
@@ -216,7 +221,8 @@ class Line:
         exchange.put(event)
         if isinstance(event, Over):
             exchange.left -= 1
-            self._tally.over(event.reason, event.prompt_tokens, event.completion_tokens)
+            if not exchange.probe:
+                self._tally.over(event.reason, event.prompt_tokens, event.completion_tokens)
         else:
             self.last_piece = time.monotonic()
 
@@ -227,7 +233,8 @@ class Line:
             if not question.done():
                 question.set_exception(ConnectionError(BROKEN))
         for exchange in self._exchanges.values():
-            self._tally.lost(exchange.left)
+            if not exchange.probe:
+                self._tally.lost(exchange.left)
             exchange.left = 0
             exchange.put(ApiError(503, BROKEN, code="model_unhealthy", retry_after=1))
         self._exchanges.clear()

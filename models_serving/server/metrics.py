@@ -81,7 +81,7 @@ _ENGINE: tuple[tuple[str, str, Callable[[Mapping[str, Any]], float]], ...] = (
     ("put_back_total", "Times that a job let a live request go first.", lambda tally: tally["put_back"]),
 )
 _HISTOGRAMS = (
-    ("queued", "queued_seconds", "From arrival to a place."),
+    ("queued", "queued_seconds", "From arrival to a place, or to the end without one."),
     ("first_token", "first_token_seconds", "From arrival to the first token."),
     ("between_tokens", "between_tokens_seconds", "Between two tokens of an answer."),
 )

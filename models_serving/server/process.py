@@ -8,8 +8,8 @@ import os
 import signal
 import socket
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from multiprocessing import forkserver
+from contextlib import ExitStack, suppress
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,7 +45,7 @@ class Launcher:
 
     def warm_up(self) -> None:
         """Begin to import; returns at once."""
-        forkserver.ensure_running()
+        _ensure_running()
 
     async def __call__(self, spec: Mapping[str, Any]) -> Started:
         """Start the process of one model."""
@@ -54,11 +54,14 @@ class Launcher:
 
     def _start(self, spec: Mapping[str, Any]) -> "_Process":
         ours, theirs = socket.socketpair()
-        with theirs:
+        _ensure_running()
+        with theirs, ExitStack() as failing:
+            failing.callback(ours.close)
             process = self._context.Process(
                 target=_inside, args=(theirs, dict(spec), self._max_waiting), name=str(spec["name"]), daemon=True
             )
             process.start()
+            failing.pop_all()
         return _Process(ours, process)
 
 
@@ -77,6 +80,18 @@ class _Process:
             self._process.kill()
             await asyncio.to_thread(self._process.join)
         return how_it_ended(self._process.exitcode)
+
+
+def _ensure_running() -> None:
+    """The process from which the others branch off. A signal to the whole group leaves it alone, as it does them: it
+    tells how each of them ended, and ends when we do. What is blocked here stays so over there."""
+    # Its start takes the block away again; so it comes first.
+    resource_tracker.ensure_running()
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def how_it_ended(code: int | None) -> str:

@@ -41,8 +41,10 @@ Opens = Callable[[ModelSpec, Mapping[str, Any], int], dict[str, OpenModel]]
 
 def main(connection: socket.socket, spec: Mapping[str, Any], max_waiting: int) -> None:
     """The whole life of a model process."""
-    # Ctrl-C in a terminal reaches the whole group; we end when the front does, after it has drained.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C in a terminal reaches the whole group, and so does what systemd sends; we end when the front closes the
+    # socket, after it has drained.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s {spec['name']} %(message)s")
     _rather_this_one()
     end = End(connection)
@@ -197,7 +199,7 @@ class Session:
             partial(self._hear, number, asked, index, parameters) for index, (_, parameters) in enumerate(prepared)
         ]
         with asked.lock:
-            asking = Asking(message["key"], message["live"], message["seconds"])
+            asking = Asking(message["key"], message["live"], message["seconds"], message["probe"])
             asked.tickets = self._engine.submit(prepared, listeners, asking)
             cancelled = asked.cancelled
         if cancelled:

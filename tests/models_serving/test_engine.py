@@ -206,6 +206,8 @@ def test_a_deadline_ends_an_answer_that_has_begun_and_one_that_waits(folders: di
     [(_, late)] = begin(engine, [(tokens(5), plain(100))], seconds=0.0)
     engine.start()
     assert (late.end.reason, late.end.completion_tokens) == ("deadline", 0)
+    # It waited, though it never got a place.
+    assert (engine.tally.queued.count, engine.tally.placed) == (1, 0)
     [(ticket, heard)] = begin(engine, [(tokens(5), plain(400))], seconds=600)
 
     def pass_the_deadline(event: object) -> None:
@@ -259,6 +261,64 @@ def test_a_failing_step_ends_its_requests_and_the_next_ones_are_served(folders: 
     [after] = drawn(engine, [(tokens(5), plain(3))])
     assert len(after) == 3
     engine.close()
+
+
+def test_a_failing_copy_ends_its_request_only(folders: dict[str, Path]) -> None:
+    """The second sample takes its prompt over from the first, which fails."""
+    engine = an_engine(folders["llama"], slots=2)
+    engine._runner.copy = broken  # type: ignore[method-assign] # a fault is put in
+    engine.start()
+    [(ticket, first)] = begin(engine, [(tokens(80), plain(400))])
+    assert first.first.wait(60)
+    [(_, second)] = begin(engine, [(tokens(80), plain(30, choice=1))])
+    assert (second.end.error, ticket.ended) == ("the engine failed: RuntimeError", None)
+    ticket.cancel()
+    assert (engine.alive, len(drawn(engine, [(tokens(5), plain(3))])[0])) == (True, 3)
+    engine.close()
+
+
+def broken(*args: Any) -> None:
+    raise RuntimeError("an illegal memory access")
+
+
+@pytest.mark.parametrize("on_cuda", [True, False])
+def test_where_nothing_works_any_more_everybody_hears_it_and_the_engine_ends(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, on_cuda: bool
+) -> None:
+    """As after a CUDA error: whatever touches a tensor raises."""
+    exits: list[int] = []
+    monkeypatch.setattr(Runner, "on_cuda", property(lambda runner: on_cuda))
+    monkeypatch.setattr("models_serving.engine.slots.os._exit", exits.append)
+    engine = an_engine(folders["llama"], slots=2)
+    begun = begin(engine, [(tokens(5, start), plain(50)) for start in range(3)])
+    for name in ("decode", "copy", "swap", "wipe"):
+        setattr(engine._runner, name, broken)
+    engine.start()
+    assert [(heard.end.reason, heard.end.error) for _, heard in begun] == [
+        ("error", "the engine failed: RuntimeError")
+    ] * 3
+    until(lambda: not engine._thread.is_alive())
+    assert (engine.alive, exits) == (False, [70] if on_cuda else [])
+    with pytest.raises(QueueFullError):
+        begin(engine, [(tokens(3), plain(2))])
+
+
+def test_a_model_on_which_the_engine_ends_is_refused_at_once(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "_step", broken)
+    with pytest.raises(LoadError) as refused:
+        open_model(ModelSpec("llama", str(folders["llama"]), slots=1))
+    assert str(refused.value) == "llama: the engine cannot run this model (the engine failed: RuntimeError)"
+
+
+def test_a_queue_of_one_is_enough_to_load_and_nothing_of_the_self_check_is_counted(folders: dict[str, Path]) -> None:
+    model = open_model(ModelSpec("llama", str(folders["llama"]), slots=1), max_waiting=1)
+    _, end = answer(model, max_tokens=3, min_tokens=3, seed=1)
+    tally = model.engine.tally
+    model.engine.close()
+    assert (end.reason, tally.ended, tally.queued.count) == ("length", {"length": 1}, 1)
+    assert (tally.batch_rows, tally.between_tokens.count) == (2, 2)
 
 
 def test_logits_that_are_no_numbers_end_only_their_own_request(folders: dict[str, Path]) -> None:

@@ -14,8 +14,9 @@ from models_serving.contracts import Chunk, Endpoint, Failed, Finished
 from models_serving.server import fleet as fleet_module
 from models_serving.server.config import Wanted
 from models_serving.server.metrics import Seen, Tally, page
+from models_serving.server.wire import ApiError
 from tests.models_serving.asking import a_request, ask_sync
-from tests.models_serving.serving import RunningServer, until
+from tests.models_serving.serving import ModelThread, ModelThreads, RunningServer, until
 
 SHORT: dict[str, Any] = {"max_tokens": 4, "min_tokens": 4, "seed": 1}
 Starts = Callable[..., RunningServer]
@@ -100,6 +101,56 @@ def test_one_that_cannot_be_loaded_leaves_the_others_alone(start: Starts, folder
     assert states(server) == {"llama": "ready", "lost": "unhealthy"}
     assert server.fleet.refusals == {"lost": "lost: /nowhere/at/all is neither a folder nor a hub id"}
     assert len(answered(server, "llama")) > 0
+
+
+def test_a_model_whose_process_cannot_be_started_is_tried_again(
+    start: Starts, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch, faults = ModelThreads.__call__, [KeyError("odd"), OSError("no process left")]
+
+    async def fails_twice(threads: ModelThreads, spec: Any) -> ModelThread:
+        if faults:
+            raise faults.pop()
+        return await launch(threads, spec)
+
+    monkeypatch.setattr(ModelThreads, "__call__", fails_twice)
+    server = start(wanted(folders, "llama"))
+    until(lambda: states(server)["llama"] == "ready")
+    assert (faults, server.fleet.refusals, server.threads.lives) == ([], {}, ["llama"])
+    assert len(answered(server, "llama")) > 0
+
+
+def test_a_process_that_never_gets_ready_is_given_up_and_whoever_waits_is_told(
+    start: Starts, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def say_nothing(thread: ModelThread, *arguments: Any) -> None:
+        with thread._theirs:
+            thread._theirs.recv(1)
+
+    monkeypatch.setattr(fleet_module, "FIRST_PAUSE", 60.0)
+    monkeypatch.setattr(ModelThread, "_live", say_nothing)
+    server = start(wanted(folders, "llama", at_start=False), fleet_options={"load_seconds": 0.05})
+    error = load(server, "llama").json()["error"]
+    why = "it was not ready within 0.05 s; it starts again in 30 s"
+    assert (error["code"], error["message"]) == ("model_unhealthy", f"the model 'llama' could not be loaded: {why}")
+
+
+def test_nobody_is_sent_to_a_model_that_is_about_to_leave(start: Starts, folders: dict[str, Path]) -> None:
+    """Two leave for a third one; while the first is being ended the second must get nobody to answer."""
+    server = start(wanted(folders, "llama"), wanted(folders, "mistral"), wanted(folders, "qwen2", at_start=False))
+    server.fleet.memory.place = lambda *need, **there: ("cpu", ["llama", "mistral"])  # type: ignore[method-assign] # no room but theirs
+    refused: list[str] = []
+
+    async def end() -> str:
+        with pytest.raises(ApiError) as caught:
+            server.fleet.line("mistral")
+        refused.append(str(caught.value))
+        return "ended"
+
+    server.threads.threads["llama"].end = end  # type: ignore[method-assign] # the test stands beside the end of a process
+    assert load(server, "qwen2").json()["state"] == "ready"
+    assert refused == ["the model 'mistral' is being taken out of memory"]
+    assert states(server) == {"llama": "unloaded", "mistral": "unloaded", "qwen2": "ready"}
 
 
 def test_a_model_is_loaded_when_it_is_asked_for_and_who_asks_is_told_to_come_back(
@@ -199,14 +250,15 @@ def test_a_process_that_does_not_hear_is_killed_and_started_again(
 def test_the_metrics_page_says_what_passed(start: Starts, folders: dict[str, Path]) -> None:
     server = start(wanted(folders, "llama"))
     model = 'model="llama"'
-    before = metrics_of(server)
     for _ in range(2):
         answered(server, "llama")
+        assert httpx.get(f"{server.root}/readyz").status_code == 200
+        server.desk._ready = (0.0, {})
     refused = a_request(model="llama", temperature=5.0)
     ask_sync(endpoint(server), refused)
     values = metrics_of(server)
-    # What the engine made includes the answers of the self-check at load, which were there before.
-    grown = {
+    # Neither the self-check nor what `/readyz` asked is among it.
+    counted = {
         f'plurivox_answers_total{{{model},reason="length"}}': 2,
         f'plurivox_refused_total{{{model},why="invalid"}}': 1,
         f"plurivox_completion_tokens_total{{{model}}}": 8,
@@ -214,12 +266,13 @@ def test_the_metrics_page_says_what_passed(start: Starts, folders: dict[str, Pat
         f"plurivox_first_token_seconds_count{{{model}}}": 2,
         f'plurivox_first_token_seconds_bucket{{{model},le="+Inf"}}': 2,
         f"plurivox_between_tokens_seconds_count{{{model}}}": 6,
-        f"plurivox_model_up{{{model}}}": 0,
+        f"plurivox_queued_seconds_count{{{model}}}": 2,
+        f"plurivox_decode_rows_total{{{model}}}": 6,
+        f"plurivox_model_up{{{model}}}": 1,
         f"plurivox_queue_length{{{model}}}": 0,
-        f"plurivox_process_starts_total{{{model}}}": 0,
+        f"plurivox_process_starts_total{{{model}}}": 1,
     }
-    assert {name: values[name] - before.get(name, 0) for name in grown} == grown
-    assert values[f"plurivox_model_up{{{model}}}"] == values[f"plurivox_process_starts_total{{{model}}}"] == 1
+    assert {name: values[name] for name in counted} == counted
     assert values[f'plurivox_memory_bytes{{{model},device="cpu"}}'] > 1e6
 
 

@@ -325,7 +325,9 @@ def test_the_front_knows_no_torch() -> None:
 def start_process(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "models_serving.server", *arguments]
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=Path.cwd())
+    return subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=environment, cwd=Path.cwd(), start_new_session=True
+    )
 
 
 def test_the_process_serves_a_configuration_and_ends_running_answers_on_sigterm(
@@ -346,13 +348,14 @@ def test_the_process_serves_a_configuration_and_ends_running_answers_on_sigterm(
 
         until(ready)
         there = Endpoint("openai_compatible", f"{root}/v1")
-        events = stream_sync(there, a_request(model="tiny", max_tokens=30, min_tokens=30, seed=1))
+        events = stream_sync(there, a_request(model="tiny", max_tokens=100, min_tokens=100, seed=1))
         assert isinstance(next(events), Chunk)
-        process.send_signal(signal.SIGTERM)
+        # As systemd does it: to the model's process, too.
+        os.killpg(process.pid, signal.SIGTERM)
         last = list(events)[-1]
         # A short answer comes to its end while the server drains.
         assert isinstance(last, Finished)
-        process.wait(20)
+        assert process.wait(20) == -signal.SIGTERM
     finally:
         process.kill()
         process.communicate()
@@ -386,3 +389,5 @@ def test_a_wrong_configuration_is_said_in_one_line(
     assert error in said
     assert main([]) == 1
     assert capsys.readouterr().err == "models_serving: nothing to serve: give --config or --model\n"
+    assert main(["--model", "a=b", "--max-waiting", "0"]) == 1
+    assert capsys.readouterr().err == "models_serving: --max-waiting is at least 1, not 0\n"
