@@ -247,12 +247,12 @@ class ItemAdmin(ReadOnlyAdmin):
             {"content": one.content, "context": one.context, "provenance": one.provenance, "row": one}
             for one in candidates
         ]
-        shown = {"id": item.external_id, "context": item.context, "tags": item.tags, "gold": item.gold}
+        shown = {name: getattr(item, name) for name in ("context", "tags", "made_from", "gold")}
         context = self.admin_site.each_context(request) | {
             "title": str(item),
             "opts": self.opts,
             "item": item,
-            "shown": shown_item(shown | {"candidates": drafts}),
+            "shown": shown_item(shown | {"id": item.external_id, "candidates": drafts}),
         }
         return TemplateResponse(request, "admin/items/item.html", context)
 

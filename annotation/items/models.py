@@ -6,7 +6,7 @@ from django.db import models
 
 from annotation.common.models import AppendOnly
 
-# the tag of an item that came out of what bots said or wrote: people are not shown it
+# in `made_from` of an item that came out of what bots said or wrote: people are not shown it
 OF_BOTS = "of_bots"
 
 
@@ -37,7 +37,8 @@ class Item(models.Model):
     `reference` (an answer to compare with), `documents` (list of {title, text}), `media` (list of content parts),
     `language`, `difficulty`, `path` (taxonomy, list of words), `drafts` (question name → a proposed answer); and for an
     item that stands for a whole talk `conversation` (its id). `gold` maps question names to the value that is right,
-    candidates by their position."""
+    candidates by their position. `tags` are the researcher's own; what the platform has to know stands in `made_from`:
+    `item`, and of a match `round`, `match`, `goes_on` (the odd candidate's id), of a triad `triad`."""
 
     class Origin(models.TextChoices):
         IMPORTED = "imported"
@@ -58,6 +59,12 @@ class Item(models.Model):
     )
     context = models.JSONField(default=dict, blank=True)
     tags = models.JSONField(default=dict, blank=True, help_text="Name → value or list of values.")
+    made_from = models.JSONField(
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text="Of one that the platform made: the item that it is made of, and its place among those.",
+    )
     gold = models.JSONField(default=dict, blank=True)
     held = models.CharField(max_length=200, blank=True, help_text="Why nobody is shown it for now; empty: nothing.")
     created_at = models.DateTimeField()

@@ -42,6 +42,7 @@ def shown_item(draft: dict[str, Any]) -> ShownItem:
     apart = ("messages", "documents", "media")
     facts = [(name.replace("_", " "), value) for name, value in context.items() if name not in apart]
     facts += [("tags", draft["tags"])] if draft["tags"] else []
+    facts += [("made from", draft["made_from"])] if draft.get("made_from") else []
     facts += [("right answers", draft["gold"])] if draft["gold"] else []
     return ShownItem(
         id=draft["id"],

@@ -61,6 +61,7 @@ class ItemShape(serializers.ModelSerializer[Item]):
     item_set = serializers.IntegerField(source="item_set_id", read_only=True, allow_null=True)
     context = serializers.DictField(read_only=True)  # type: ignore[assignment]  # hides the class's own, which only holds for the outermost
     tags = serializers.DictField(read_only=True)
+    made_from = serializers.DictField(read_only=True)
     gold = serializers.DictField(read_only=True)
     candidates = CandidateShape(many=True, read_only=True)
 
@@ -74,6 +75,7 @@ class ItemShape(serializers.ModelSerializer[Item]):
             "origin",
             "context",
             "tags",
+            "made_from",
             "gold",
             "held",
             "candidates",

@@ -42,11 +42,11 @@ class Elimination(Policy):
                 derive_items(base=item, wanted=_round(item, field, 1, of_bots=False), now=now)
 
     def follow(self, *, place: Assignment, step: ComparisonsStep, now: datetime) -> list[Item]:
-        match = Item.objects.only("tags").get(pk=place.item_id).tags
-        if match.get("tournament") is None:
+        match = Item.objects.only("made_from").get(pk=place.item_id).made_from
+        if match.get("match") is None:
             return []
         # the last two matches of a round may be decided at the same moment
-        base = Item.objects.select_for_update(no_key=True).get(pk=match["derived_from"])
+        base = Item.objects.select_for_update(no_key=True).get(pk=match["item"])
         return _next_round(base, match["round"], place, step, now)
 
 
@@ -55,13 +55,13 @@ def _name(base: Item, number: int, *, of_bots: bool = False) -> str:
 
 
 def _round(base: Item, field: Sequence[Candidate], number: int, *, of_bots: bool) -> list[Derived]:
-    """The matches of a round; an odd candidate stands in the last one's tags as going on."""
-    tags = {"tournament": str(base.pk), "round": number} | ({OF_BOTS: True} if of_bots and number > 1 else {})
+    """The matches of a round; an odd candidate is named by every one as going on."""
+    place = {"round": number} | ({OF_BOTS: True} if of_bots and number > 1 else {})
     if len(field) % PAIR:
-        tags["goes_on"] = str(field[-1].pk)
+        place["goes_on"] = str(field[-1].pk)
     name = _name(base, number, of_bots=of_bots)
     pairs = [field[place : place + PAIR] for place in range(0, len(field) - 1, PAIR)]
-    return [Derived(f"{name}{match}", pair, tags | {"match": match}) for match, pair in enumerate(pairs)]
+    return [Derived(f"{name}{match}", pair, place | {"match": match}) for match, pair in enumerate(pairs)]
 
 
 def _next_round(base: Item, number: int, place: Assignment, step: ComparisonsStep, now: datetime) -> list[Item]:
@@ -70,12 +70,12 @@ def _next_round(base: Item, number: int, place: Assignment, step: ComparisonsSte
         item_set=base.item_set_id, external_id__startswith=_name(base, number, of_bots=of_bots)
     )
     winners = []
-    for match in sorted(matches.prefetch_related("candidates"), key=lambda item: item.tags["match"]):
+    for match in sorted(matches.prefetch_related("candidates"), key=lambda item: item.made_from["match"]):
         winner = _winner(match, place, step)
         if winner is None:
             return []
         winners.append(winner)
-    odd = match.tags.get("goes_on")
+    odd = match.made_from.get("goes_on")
     field = [*winners, *(Candidate.objects.filter(pk=odd) if odd else ())]
     if len(field) < PAIR:
         return []

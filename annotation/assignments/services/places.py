@@ -119,7 +119,7 @@ def ready(plan: Plan) -> QuerySet[Item]:
         ~Exists(unfinished), item_set__study=plan.version.study_id, item_set__name=plan.step.items, held=""
     )
     if not plan.rehearsal:
-        items = items.exclude(tags__has_key=OF_BOTS)
+        items = items.exclude(made_from__has_key=OF_BOTS)
     return items
 
 

@@ -118,7 +118,8 @@ def _item(item_set: ItemSet, writing: Writing, ordinal: int, now: datetime) -> I
         external_id=writing.name,
         ordinal=ordinal,
         context=writing.context,
-        tags={"question": writing.question} | ({OF_BOTS: True} if writing.of_bot else {}),
+        tags={"question": writing.question},
+        made_from={OF_BOTS: True} if writing.of_bot else {},
         created_at=now,
     )
 

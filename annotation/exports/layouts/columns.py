@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from annotation.accounts.models import Annotator
-from annotation.exports.judged.names import Names
+from annotation.exports.judged.names import Kind, Names
 from annotation.exports.judged.rows import JudgedItem, Message, Vote
 from annotation.exports.judged.texts import (
     as_string,
@@ -18,16 +18,19 @@ from annotation.exports.judged.texts import (
     response_text,
 )
 from annotation.exports.layouts.fields import Field, Record
-from annotation.items.models import Candidate
+from annotation.items.models import Candidate, Item
 
 MESSAGES, STRINGS = "messages", "strings"
 MESSAGE = Field("message", "struct", fields=(Field("role", "string"), Field("content", "string")))
 PATHS = Field("path", "string")
 
+# what an item says of where it comes from is told by pseudonyms
+MADE_FROM: dict[str, Kind] = {"item": "item", "goes_on": "candidate"}
 ITEM_COLUMNS = (
     Field("item_id", "string", "The item."),
     Field("external_id", "string", "The item's id where it came from.", nullable=True),
     Field("tags", "string", "The item's tags, as JSON."),
+    Field("made_from", "string", "Of an item made of another one: which, and its place among those, as JSON."),
 )
 VOTE_COLUMNS = (
     Field("comparison_id", "string", "The judgement: records that follow from the same one share it. Split by it."),
@@ -76,8 +79,22 @@ def vote_columns(names: Names, judged: JudgedItem, vote: Vote, *, question: str,
 def item_columns(names: Names, judged: JudgedItem) -> Record:
     return {
         "item_id": names.of("item", judged.item.pk),
-        "external_id": judged.item.external_id or None,
+        "external_id": external_id(names, judged.item),
         "tags": as_json(judged.item.tags),
+        "made_from": as_json(made_from(names, judged.item)),
+    }
+
+
+def external_id(names: Names, item: Item) -> str | None:
+    """Its id where it came from. Where the platform made it, the id names another item, by its pseudonym."""
+    base = item.made_from.get("item")
+    named = item.external_id.replace(base, names.of("item", base)) if base else item.external_id
+    return named or None
+
+
+def made_from(names: Names, item: Item) -> Record:
+    return {
+        key: names.of(MADE_FROM[key], value) if key in MADE_FROM else value for key, value in item.made_from.items()
     }
 
 

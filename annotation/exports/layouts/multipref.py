@@ -10,7 +10,7 @@ from annotation.exports.judged.names import Names
 from annotation.exports.judged.rows import JudgedItem, Vote
 from annotation.exports.judged.texts import as_string, model_of, response_text, shared_prompt
 from annotation.exports.layouts.base import Problem, Table, Written
-from annotation.exports.layouts.columns import written_time
+from annotation.exports.layouts.columns import external_id, written_time
 from annotation.exports.layouts.fields import Field, Record
 from annotation.exports.layouts.named import listed, refuse_without, word_of
 from annotation.exports.layouts.options import Option
@@ -87,7 +87,7 @@ class MultiPref(OverItems):
         yield (
             "multipref",
             {
-                "comparison_id": item.item.external_id or through.names.of("item", item.item.pk),
+                "comparison_id": external_id(through.names, item.item) or through.names.of("item", item.item.pk),
                 "prompt_id": str(item.item.tags.get("prompt_id") or hashlib.sha256(text.encode()).hexdigest()[:16]),
                 "text": text,
                 **{name: _tag(item, name) for name in TAGS},

@@ -26,6 +26,7 @@ class Migration(migrations.Migration):
                 ('row_sha256', models.CharField(blank=True, help_text='Of the imported row under its mapping.', max_length=64)),
                 ('context', models.JSONField(blank=True, default=dict)),
                 ('tags', models.JSONField(blank=True, default=dict, help_text='Name → value or list of values.')),
+                ('made_from', models.JSONField(blank=True, default=dict, editable=False, help_text='Of one that the platform made: the item that it is made of, and its place among those.')),
                 ('gold', models.JSONField(blank=True, default=dict)),
                 ('held', models.CharField(blank=True, help_text='Why nobody is shown it for now; empty: nothing.', max_length=200)),
                 ('created_at', models.DateTimeField()),

@@ -13,11 +13,11 @@ from annotation.items.models import Candidate, Item
 @dataclass(frozen=True, slots=True)
 class Derived:
     """A new item: its external id (the second time with the same one nothing is made), the candidates that it shows,
-    and tags of its own beside those of the item that it comes from."""
+    and its place among what is made of the item that it comes from."""
 
     external_id: str
     candidates: Sequence[Candidate]
-    tags: dict[str, Any] = field(default_factory=dict)
+    place: dict[str, Any] = field(default_factory=dict)
 
 
 def derive_items(*, base: Item, wanted: Sequence[Derived], now: datetime) -> list[Item]:
@@ -53,7 +53,8 @@ def _item(base: Item, derived: Derived, now: datetime) -> Item:
         external_id=derived.external_id,
         ordinal=base.ordinal,
         context=base.context,
-        tags=base.tags | derived.tags | {"derived_from": str(base.pk)},
+        tags=base.tags,
+        made_from=derived.place | {"item": str(base.pk)},
         held=base.held,
         created_at=now,
     )

@@ -44,8 +44,8 @@ def tournament(candidates: int, **step: Any) -> Study:
 
 def matches() -> list[list[str]]:
     """The models of each match, round by round."""
-    items = Item.objects.filter(tags__has_key="tournament").prefetch_related("candidates")
-    ordered = sorted(items, key=lambda item: (item.tags["round"], item.tags["match"]))
+    items = Item.objects.filter(made_from__has_key="match").prefetch_related("candidates")
+    ordered = sorted(items, key=lambda item: (item.made_from["round"], item.made_from["match"]))
     return [[one.provenance["model"] for one in item.candidates.all()] for item in ordered]
 
 
@@ -67,7 +67,7 @@ def test_the_next_round_waits_for_all_places_of_the_one_before() -> None:
     best_wins(comparisons.person(study))
     assert len(matches()) == 2
     places = best_wins(comparisons.person(study))
-    assert [place.item.tags["round"] for place in places] == [1, 1, 2]
+    assert [place.item.made_from["round"] for place in places] == [1, 1, 2]
     # what was opened meanwhile is not opened once more
     comparisons.open_all(study)
     assert (len(matches()), Assignment.objects.count()) == (3, 6)
@@ -90,12 +90,12 @@ def test_an_even_match_is_decided_by_a_draw_and_pairs_are_judged_as_they_are() -
 def test_bots_have_tournaments_of_their_own_after_the_first_round() -> None:
     study = tournament(4)
     best_wins(comparisons.person(study, rehearsal=True))
-    later = Item.objects.get(tags__round=2)
-    assert later.tags["of_bots"] is True
+    later = Item.objects.get(made_from__round=2)
+    assert later.made_from["of_bots"] is True
     comparisons.open_all(study)
-    assert Assignment.objects.filter(rehearsal=False).exclude(item__tags__round=1).count() == 0
-    assert [place.item.tags["round"] for place in best_wins(comparisons.person(study))] == [1, 1, 2]
-    assert Item.objects.filter(tags__round=2).count() == 2
+    assert Assignment.objects.filter(rehearsal=False).exclude(item__made_from__round=1).count() == 0
+    assert [place.item.made_from["round"] for place in best_wins(comparisons.person(study))] == [1, 1, 2]
+    assert Item.objects.filter(made_from__round=2).count() == 2
 
 
 @pytest.mark.django_db
@@ -104,7 +104,7 @@ def test_a_match_shows_copies_that_say_where_they_come_from() -> None:
     author = comparisons.person(study)
     (base,) = comparisons.add_items(study, 1, candidates=3, author_id=author.pk, tags={"topic": "tea"})
     comparisons.open_all(study)
-    match = Item.objects.get(tags__round=1)
+    match = Item.objects.get(made_from__round=1)
     assert (match.context, match.author_id, match.tags["topic"]) == (base.context, author.pk, "tea")
     for copy in match.candidates.all():
         first = Candidate.objects.get(pk=copy.provenance["from_candidate"])

@@ -10,19 +10,13 @@ from annotation.exports.judged.linked import LinkedItem, LinkedPerson, LinkedTal
 from annotation.exports.judged.names import Kind, Names
 from annotation.exports.judged.rows import JudgedItem, Vote
 from annotation.exports.judged.texts import licence_of, model_of
-from annotation.exports.layouts.columns import as_json, written_time
+from annotation.exports.layouts.columns import as_json, external_id, made_from, written_time
 from annotation.exports.layouts.fields import Record
-from annotation.items.models import Candidate, Generation
+from annotation.items.models import Candidate, Generation, Item
 
 Rows = Iterator[tuple[str, Record]]
-# what items that were made of others, or written about others, say of where they come from
-NAMING: dict[str, Kind] = {
-    "from_item": "item",
-    "from_candidate": "candidate",
-    "derived_from": "item",
-    "tournament": "item",
-    "goes_on": "candidate",
-}
+# what candidates that the platform made say of where they come from
+NAMING: dict[str, Kind] = {"from_item": "item", "from_candidate": "candidate"}
 
 
 def _time(at: datetime | None) -> str | None:
@@ -150,8 +144,11 @@ def renamed(value: Any, names: Mapping[str, str]) -> Any:
     return names.get(value, value) if isinstance(value, str) else value
 
 
-def _of_rows(names: Names, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Tags or provenance, with the ids that they name translated as those of the tables are."""
+def _provenance(names: Names, item: Item, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where the platform made the candidate, the ids that it names are translated as those of the tables are. What came
+    with an imported one is the researcher's."""
+    if not item.made_from and item.origin != Item.Origin.WRITTEN:
+        return values
     return {key: names.of(NAMING[key], value) if key in NAMING else value for key, value in values.items()}
 
 
@@ -161,13 +158,14 @@ def _item(names: Names, bundle: LinkedItem) -> Record:
     context = item.context | ({"conversation": names.of("conversation", talk)} if talk else {})
     return {
         "item_id": names.of("item", item.pk),
-        "external_id": item.external_id or None,
+        "external_id": external_id(names, item),
         "item_set": judged.item_set or None,
         "origin": item.origin,
         "author": names.person(bundle.author) if bundle.author else None,
         "ordinal": item.ordinal,
         "context": as_json(context),
-        "tags": as_json(_of_rows(names, item.tags)),
+        "tags": as_json(item.tags),
+        "made_from": as_json(made_from(names, item)),
         "gold": as_json(item.gold),
         "held": item.held or None,
         "licence": judged.set_licence or None,
@@ -184,7 +182,7 @@ def _candidate(names: Names, judged: JudgedItem, candidate: Candidate) -> Record
         "context": as_json(candidate.context),
         "recipe": candidate.recipe or None,
         "model": model_of(candidate),
-        "provenance": as_json(_of_rows(names, candidate.provenance)),
+        "provenance": as_json(_provenance(names, judged.item, candidate.provenance)),
         "flags": as_json(candidate.flags),
         "licence": licence_of(judged, candidate),
     }

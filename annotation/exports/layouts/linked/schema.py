@@ -76,6 +76,7 @@ ITEMS = (
     _count("ordinal", "Its place in the set, from 0."),
     _json("context", "What stands before its candidates."),
     _json("tags"),
+    _json("made_from", "Of an item made of another one: which, and its place among those."),
     _json("gold", "Question → the right answer, candidates by their position."),
     _text("held", "Why nobody is shown it.", nullable=True),
     _text("licence", "Of its set.", nullable=True),

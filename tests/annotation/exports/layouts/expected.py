@@ -42,6 +42,7 @@ def vote_columns(study: Study, given: Judgement, **more: Any) -> dict[str, Any]:
         "item_id": names.of("item", item.pk),
         "external_id": item.external_id,
         "tags": "{}",
+        "made_from": "{}",
         "annotator": names.of("person", given.participation.pk),
         "annotator_kind": "person",
         "pool": "crowd",

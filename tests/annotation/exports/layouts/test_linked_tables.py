@@ -20,8 +20,12 @@ from annotation.quality.models import Flag
 from annotation.studies.models import Study
 from tests.annotation.exports.conftest import Export, records
 from tests.annotation.exports.layouts.expected import counts, out
-from tests.factories import judged, prism_rows, studies, talks
+from tests.factories import comparisons, judged, prism_rows, studies, talks
 
+PREFERRING: dict[str, Any] = {
+    "questions": {"better": judged.PREFERENCE},
+    "protocols": {"better": {"arrangement": "pair", "about_item": ["better"]}},
+}
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -126,6 +130,28 @@ def test_ids_are_names_inside_of_answers_too(study: Study, filled: dict[str, Any
     ]
     written = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.jsonl"))
     assert UUID.findall(written) == []
+
+
+@pytest.mark.parametrize("layout", ["linked_tables", "raw_votes"])
+def test_a_match_of_a_tournament_names_its_item_by_pseudonym_and_keeps_the_own_tags(
+    layout: str, export: Export
+) -> None:
+    made = comparisons.comparing(0, step={"select": "elimination", "overlap": 1, "protocol": "better"}, **PREFERRING)
+    own = {"tournament": "Wimbledon", "goes_on": "no"}
+    (base,) = comparisons.add_items(made, 1, candidates=3, tags=own)
+    comparisons.open_all(made)
+    match = comparisons.leased(comparisons.person(made))
+    first = str(match.item.candidates.first().pk)
+    judged.judged(match, judged.about(better=first), submitted_at=match.created_at)
+    folder = export(layout, made.slug, at=timezone.now() + timedelta(hours=1), layout=layout)
+    written = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.jsonl"))
+    assert (UUID.findall(written), f"elimination/{Names(made).of('item', base.pk)}/1/0" in written) == ([], True)
+    rows = records(folder, "items" if layout == "linked_tables" else layout)
+    (row,) = [one for one in rows if one["external_id"] != "item-0"]
+    assert json.loads(row["tags"]) == own
+    going_on = Names(made).of("candidate", match.item.made_from["goes_on"])
+    place = {"item": Names(made).of("item", base.pk), "round": 1, "match": 0, "goes_on": going_on}
+    assert json.loads(row["made_from"]) == place
 
 
 def test_a_corrected_profile_answer_stays_and_is_marked(study: Study, filled: dict[str, Any], export: Export) -> None:
