@@ -58,6 +58,8 @@ class OwnPlace(Endpoint):
         steps = judged_steps(_judge(place)) if place else {}
         if place is None or place.step not in steps:
             raise NotFoundError("This judge has no such place.")
+        if _judge(place).state != Participation.State.ACTIVE:
+            raise ConflictError("This judge takes part no more.")
         return place, steps[place.step]
 
 
@@ -75,6 +77,7 @@ class Card(OwnPlace):
     """What is shown in a place of the judge's."""
 
     address = "card"
+    problems = {"GET": (409,)}
 
     @extend_schema(responses=shapes.Card)
     def get(self, request: Request, pk: UUID) -> Response:

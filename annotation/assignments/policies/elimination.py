@@ -4,6 +4,7 @@ its own in the same set; those of a round are made when all of the round before 
 import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 
@@ -56,7 +57,7 @@ def _name(base: Item, number: int, *, of_bots: bool = False) -> str:
 
 def _round(base: Item, field: Sequence[Candidate], number: int, *, of_bots: bool) -> list[Derived]:
     """The matches of a round; an odd candidate is named by every one as going on."""
-    place = {"round": number} | ({OF_BOTS: True} if of_bots and number > 1 else {})
+    place: dict[str, Any] = {"round": number} | ({OF_BOTS: True} if of_bots and number > 1 else {})
     if len(field) % PAIR:
         place["goes_on"] = str(field[-1].pk)
     name = _name(base, number, of_bots=of_bots)

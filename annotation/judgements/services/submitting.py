@@ -54,18 +54,19 @@ def submit_judgement(
     """Store what was answered, once, and close its place.
 
     In one transaction: lock the person and the place, so that two posts at once queue here; give back the earlier
-    judgement where the key is known (`ConflictError` where the body differs, and the first stays); read the answers by
-    the questions of the published protocol (`AnswersRefusedError`); translate slot letters through the stored showing;
-    write. When the lease has run out the answer is marked late, and is refused (`TakenError`) where the place is not
-    there any more; whoever answered it whole gets credit."""
+    judgement where the key is known (`ConflictError` where the body differs, and the first stays); refuse whoever has
+    withdrawn; read the answers by the questions of the published protocol (`AnswersRefusedError`); translate slot
+    letters through the stored showing; write. When the lease has run out the answer is marked late, and is refused
+    (`TakenError`) where the place is not there any more; whoever answered it whole gets credit."""
     body = body_sha256(fields)
     form = None
     try:
         with transaction.atomic():
-            assignment = _locked(assignment_id, participation)
+            person, assignment = _locked(assignment_id, participation)
             earlier = Judgement.objects.filter(participation=participation, key=key).first()
             if earlier is not None:
                 return Submission(_same(earlier, assignment, body), repeated=True)
+            _refuse_withdrawn(person)
             form = _form(assignment, fields, participation)
             late = _is_late(assignment, now)
             if assignment.state == Assignment.State.EXPIRED:
@@ -97,10 +98,11 @@ def change_judgement(
     looked at anew. `ConflictError` when it is too late or something else was judged since."""
     body = body_sha256(fields)
     with transaction.atomic():
-        assignment = _locked(assignment_id, participation)
+        person, assignment = _locked(assignment_id, participation)
         earlier = Judgement.objects.filter(participation=participation, key=key).first()
         if earlier is not None:
             return Submission(_same(earlier, assignment, body), repeated=True)
+        _refuse_withdrawn(person)
         last = Judgement.objects.filter(assignment=assignment, replaced_by__isnull=True).first()
         if last is None or not may_change(last, now):
             raise ConflictError("It is too late to change this judgement. It is stored as you gave it.")
@@ -119,15 +121,21 @@ def body_sha256(fields: Fields) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _locked(assignment_id: uuid.UUID, participation: Participation) -> Assignment:
-    """The place, after the person: in the order in which leasing locks. What one person sends from two tabs goes one
-    after the other, whichever places it is about."""
-    Participation.objects.select_for_update(no_key=True).values_list("pk").get(pk=participation.pk)
+def _locked(assignment_id: uuid.UUID, participation: Participation) -> tuple[Participation, Assignment]:
+    """The person as they are now, then the place: in the order in which leasing locks. What one person sends from two
+    tabs goes one after the other, whichever places it is about."""
+    person = Participation.objects.select_for_update(no_key=True).only("state").get(pk=participation.pk)
     places = Assignment.objects.select_for_update(of=("self",)).select_related("presentation", "version")
     assignment = places.filter(pk=assignment_id, participation=participation).first()
     if assignment is None:
         raise NotFoundError("There is nothing to judge here.")
-    return assignment
+    return person, assignment
+
+
+def _refuse_withdrawn(person: Participation) -> None:
+    """No row of theirs comes after the tombstone. What is sent beside the end of a step is kept all the same."""
+    if person.state == Participation.State.WITHDRAWN:
+        raise ConflictError("You take part no more, so nothing was stored.")
 
 
 def _is_late(assignment: Assignment, now: datetime) -> bool:

@@ -13,10 +13,12 @@ from django.utils import timezone
 from annotation.accounts.models import Annotator
 from annotation.assignments.models import Assignment
 from annotation.assignments.services import expire_overdue
+from annotation.common.errors import ConflictError
 from annotation.items.importing.media import stored_at
 from annotation.items.models import Candidate, Item, MediaFile
 from annotation.judgements.models import Judgement
 from annotation.participation.models import ConsentRecord, Participation
+from annotation.participation.services import withdraw
 from annotation.studies.models import Study, StudyVersion
 from tests.factories import comparisons
 from tests.factories.studies import SMALL
@@ -376,3 +378,24 @@ def test_a_place_of_somebody_else_does_not_exist() -> None:
         404
     ] * 4
     assert who.ask(f"assignments/{theirs.pk}/card/").status_code == 404
+
+
+def test_a_judge_that_staff_took_out_says_nothing_more() -> None:
+    who = judge(comparisons.comparing())
+    card = lease(who)
+    withdraw(participation=Participation.objects.get(), reason="staff", actor="test", now=timezone.now())
+    path = f"assignments/{card['assignment']}/"
+    sent = [submit(who, card), who.send("assignments/lease/"), who.ask(f"{path}card/"), who.send(f"{path}skip/")]
+    assert [one.status_code for one in sent] == [409, 409, 409, 409]
+    assert Judgement.objects.count() == 0
+
+
+def test_what_arrives_after_a_withdrawal_is_refused_under_the_lock() -> None:
+    person = comparisons.person(comparisons.comparing())
+    place = comparisons.leased(person)
+    withdraw(participation=Participation.objects.get(pk=person.pk), reason="staff", actor="t", now=timezone.now())
+    # whoever looked before the withdrawal still takes the person for active
+    assert person.state == Participation.State.ACTIVE
+    with pytest.raises(ConflictError):
+        comparisons.judged(place)
+    assert (Judgement.objects.count(), Assignment.objects.get(pk=place.pk).state) == (0, "leased")

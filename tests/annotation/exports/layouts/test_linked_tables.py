@@ -133,9 +133,7 @@ def test_ids_are_names_inside_of_answers_too(study: Study, filled: dict[str, Any
 
 
 @pytest.mark.parametrize("layout", ["linked_tables", "raw_votes"])
-def test_a_match_of_a_tournament_names_its_item_by_pseudonym_and_keeps_the_own_tags(
-    layout: str, export: Export
-) -> None:
+def test_a_match_names_its_item_by_pseudonym_and_keeps_the_own_tags(layout: str, export: Export) -> None:
     made = comparisons.comparing(0, step={"select": "elimination", "overlap": 1, "protocol": "better"}, **PREFERRING)
     own = {"tournament": "Wimbledon", "goes_on": "no"}
     (base,) = comparisons.add_items(made, 1, candidates=3, tags=own)
