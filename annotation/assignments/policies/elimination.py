@@ -57,12 +57,12 @@ def _name(base: Item, number: int, *, of_bots: bool = False) -> str:
 
 def _round(base: Item, field: Sequence[Candidate], number: int, *, of_bots: bool) -> list[Derived]:
     """The matches of a round; an odd candidate is named by every one as going on."""
-    place: dict[str, Any] = {"round": number} | ({OF_BOTS: True} if of_bots and number > 1 else {})
+    known: dict[str, Any] = {"round": number} | ({OF_BOTS: True} if of_bots and number > 1 else {})
     if len(field) % PAIR:
-        place["goes_on"] = str(field[-1].pk)
+        known["goes_on"] = str(field[-1].pk)
     name = _name(base, number, of_bots=of_bots)
     pairs = [field[place : place + PAIR] for place in range(0, len(field) - 1, PAIR)]
-    return [Derived(f"{name}{match}", pair, place | {"match": match}) for match, pair in enumerate(pairs)]
+    return [Derived(f"{name}{match}", pair, known | {"match": match}) for match, pair in enumerate(pairs)]
 
 
 def _next_round(base: Item, number: int, place: Assignment, step: ComparisonsStep, now: datetime) -> list[Item]:

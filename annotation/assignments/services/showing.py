@@ -100,7 +100,7 @@ def _number(place: Assignment, person: Participation, step: ComparisonsStep) -> 
     """Which of its item's places this is, or, for what is made for one person, when they arrived. Every item begins one
     further, so that orders are balanced over the places of an item and, in each stratum, over items."""
     # items that were made of one have the same place in the set
-    derived = "derived_from" in place.item.tags
+    derived = "item" in place.item.made_from
     before = derive_seed(place.item_id, "first order") if derived else place.item.ordinal
     if place.stratum not in step.overlap or place.reason in {Assignment.Reason.GOLD, Assignment.Reason.REPEAT}:
         return before + person.ordinal
