@@ -70,10 +70,10 @@ def _whole_lines(path: Path) -> list[str]:
 
 
 def main(folder: Path) -> None:
-    import django  # noqa: PLC0415 - here begins the process of its own
+    import django
 
     django.setup()
-    from django.db import connections  # noqa: PLC0415 - only after the settings are read
+    from django.db import connections
 
     connections.close_all()
     gate = Gate(os.pipe(), os.pipe())
@@ -125,11 +125,11 @@ def _begin(folder: Path, number: int, person: str, gate: Gate) -> int:
 
 
 def _judge_all(out: Path, person: str, gate: Gate) -> None:
-    from django.utils import timezone  # noqa: PLC0415 - only after the settings are read
+    from django.utils import timezone
 
-    from annotation.assignments.services import lease_next  # noqa: PLC0415
-    from annotation.participation.models import Participation  # noqa: PLC0415
-    from tests.factories import comparisons  # noqa: PLC0415
+    from annotation.assignments.services import lease_next
+    from annotation.participation.models import Participation
+    from tests.factories import comparisons
 
     participation = Participation.objects.select_related("study__current", "version").get(pk=person)
     step = comparisons.step_of(participation.study)
@@ -153,7 +153,7 @@ OVERLAP = {"crowd": 2, "expert": 1}
 
 def study_for(people: int, items: int) -> list[str]:
     """A study with so many items, three judgements each in two strata, and people of both. The ids of the people."""
-    from tests.factories import comparisons  # noqa: PLC0415
+    from tests.factories import comparisons
 
     study = comparisons.comparing(items, step={"overlap": OVERLAP})
     pools = ["expert" if number % 3 == 2 else "crowd" for number in range(people)]
@@ -162,8 +162,8 @@ def study_for(people: int, items: int) -> list[str]:
 
 def what_is_wrong(acknowledged: Sequence[str], items: int) -> list[str]:
     """Everything in the database that must not be so once all places are filled."""
-    from annotation.assignments.models import Assignment  # noqa: PLC0415
-    from annotation.judgements.models import Judgement  # noqa: PLC0415
+    from annotation.assignments.models import Assignment
+    from annotation.judgements.models import Judgement
 
     stored = [str(pk) for pk in Judgement.objects.values_list("pk", flat=True)]
     pairs = Counter(Judgement.objects.values_list("assignment__item", "participation"))

@@ -1,5 +1,5 @@
-"""One error for everything that the domain refuses. It becomes HTTP in exactly two places: the middleware for pages
-and the API's handler."""
+"""One error for everything that the domain refuses. It becomes HTTP in the middleware for pages (or in a view that
+knows where the way back is) and in the API's handler."""
 
 
 class DomainError(Exception):

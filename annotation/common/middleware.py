@@ -85,7 +85,7 @@ class form_redirects(Middleware):  # noqa: N801 - used like a function in the se
 
 
 class domain_errors(Middleware):  # noqa: N801 - used like a function in the settings
-    """The one place where a `DomainError` becomes a page."""
+    """Where a `DomainError` becomes a page, unless a view knows a better one: with a way back to the step."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         return domain_error_page(request, exception) if isinstance(exception, DomainError) else None

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from annotation.assignments.models import Assignment
 from annotation.common.errors import NotFoundError
@@ -22,5 +23,5 @@ def own_place(here: Here, pk: UUID) -> Assignment:
     """The person's place in this step, whatever became of it; anybody else's does not exist."""
     place = place_of(here.participation, here.step.name, pk)
     if place is None:
-        raise NotFoundError("There is nothing to judge here.")
+        raise NotFoundError(_("There is nothing to judge here."))
     return place

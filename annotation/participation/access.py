@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import translation
+from django.utils.translation import gettext as _
 
 from annotation.common.errors import NotFoundError
 from annotation.participation.models import Participation
@@ -24,7 +25,7 @@ SESSION_KEY = "participations"
 def participation_for(request: HttpRequest, pid: UUID) -> Participation:
     """The participation, if this session holds it; else it does not exist. Interface texts turn to its language."""
     if str(pid) not in _held(request):
-        raise NotFoundError("Nothing is here, or it belongs to another browser than this one.")
+        raise NotFoundError(_("Nothing is here, or it belongs to another browser than this one."))
     participation = (
         Participation.objects.select_related("study", "version", "annotator")
         .defer("version__document", "study__draft")
@@ -32,7 +33,7 @@ def participation_for(request: HttpRequest, pid: UUID) -> Participation:
         .first()
     )
     if participation is None:
-        raise NotFoundError("Nothing is here any more.")
+        raise NotFoundError(_("Nothing is here any more."))
     translation.activate(participation.language)
     return participation
 
@@ -65,7 +66,7 @@ def in_step(request: HttpRequest, pid: UUID, step: str, kind: type[Kind]) -> InS
     participation = participation_for(request, pid)
     found = step_named(participation, step)
     if found is None or not isinstance(found[1], kind):
-        raise NotFoundError("There is no such page.")
+        raise NotFoundError(_("There is no such page."))
     if participation.state != Participation.State.ACTIVE or participation.step != found[0]:
         raise ElsewhereError(participation)
     return InStep(participation, found[1], has_full_trust(request, participation))

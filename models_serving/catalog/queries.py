@@ -1,6 +1,5 @@
 """Reads of the catalogue."""
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -50,12 +49,6 @@ def taking_work() -> QuerySet[ServedModel]:
     on = Exists(rows.filter(state=ServedEndpoint.State.ON))
     # one that was never asked has no row yet
     return enabled_models().filter(on | ~Exists(rows))
-
-
-def missing_names(names: Iterable[str]) -> list[str]:
-    """Those of the names that no enabled model bears, sorted."""
-    wanted = set(names)
-    return sorted(wanted - set(enabled_models().filter(name__in=wanted).values_list("name", flat=True)))
 
 
 def honoured_by(served_model: ServedModel) -> frozenset[str]:

@@ -38,17 +38,17 @@ def _set_up(url: str, folder: str) -> dict[str, str]:
         # a process of a benchmark does one thing at a time
         "DATABASE_POOL": "1",
     }
-    import django  # noqa: PLC0415 - the settings read the environment
+    import django
 
     django.setup()
-    from django.core.management import call_command  # noqa: PLC0415 - likewise
+    from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
     return dict(os.environ)
 
 
 def _hang_up() -> None:
-    from django.db import connection  # noqa: PLC0415 - only where it was set up
+    from django.db import connection
 
     connection.close()
     if hasattr(connection, "close_pool"):

@@ -41,7 +41,7 @@ def main() -> int:
         found = [at_once(model, tokenizer, load) for _ in range(ROUNDS)]
         rates = {name: statistics.median(one[name].rate for one in found) for name in found[0]}
         said = {name: f"{rate:.1f}" for name, rate in rates.items()}
-        print(f"{count:>3} at once, tokens/s: {said}", flush=True)  # noqa: T201 - a benchmark
+        print(f"{count:>3} at once, tokens/s: {said}", flush=True)
         figures[f"at_once_{count}"] = {name: round(rate, 1) for name, rate in rates.items()} | {
             "over_static": median_ratio(found, "ours", "static"),
             "over_continuous": median_ratio(found, "ours", "continuous"),
@@ -53,7 +53,7 @@ def main() -> int:
             "work_one_by_one_over_ours": work_ratio(found, "one_by_one"),
         }
     figures["arriving"] = arriving(model, tokenizer)
-    print(figures)  # noqa: T201 - a benchmark
+    print(figures)
     keep("engine_cpu", figures)
     return 0 if reached(figures) else 1
 
@@ -105,7 +105,7 @@ def reached(figures: dict[str, Any]) -> bool:
     full, come = figures["at_once_32"], figures["arriving"]
     wrong = [name for name in ("over_static", "over_continuous") if full[name] < GOALS[name]]
     wrong += [name for name in ("first_over_continuous", "gap_over_continuous") if come[name] > GOALS[name]]
-    print("goals missed: " + ", ".join(wrong) if wrong else "all goals reached")  # noqa: T201 - a benchmark
+    print("goals missed: " + ", ".join(wrong) if wrong else "all goals reached")
     return not wrong
 
 

@@ -32,11 +32,11 @@ TFLOPS = float(os.environ.get("TFLOPS", "790"))
 
 def main() -> int:
     if DEVICE == "cuda" and not torch.cuda.is_available():
-        print("engine_gpu was NOT RUN: there is no CUDA device here")  # noqa: T201 - a benchmark
+        print("engine_gpu was NOT RUN: there is no CUDA device here")
         return 0
     name = torch.cuda.get_device_name() if DEVICE == "cuda" else DEVICE
     speed = bandwidth()
-    print(f"{name}: a copy moves {speed / 1e9:.0f} GB/s", flush=True)  # noqa: T201 - a benchmark
+    print(f"{name}: a copy moves {speed / 1e9:.0f} GB/s", flush=True)
     for shape in SHAPES:
         model = engines.a_model(shape, device=DEVICE, dtype=torch.bfloat16, length=PROMPT + ANSWER)
         tokenizer = engines.words(model.config.vocab_size)
@@ -44,7 +44,7 @@ def main() -> int:
             figures = {"device": name, "torch": torch.__version__, "shape": shape, "count": count} | at_once(
                 model, tokenizer, count, speed
             )
-            print(figures, flush=True)  # noqa: T201 - a benchmark
+            print(figures, flush=True)
             keep("engine_gpu", figures | {"prompt": PROMPT, "answer": ANSWER, "copy_gb_s": round(speed / 1e9)})
         del model
     return 0

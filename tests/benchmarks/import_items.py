@@ -35,7 +35,7 @@ def main() -> int:
             with context.Pool(1) as pool:
                 figures = pool.apply(measured, (kind, size))
             keep("import_items", figures)
-            print(json.dumps(figures), flush=True)  # noqa: T201 - a benchmark
+            print(json.dumps(figures), flush=True)
             grown.append(figures["peak_mb"])
             missed += figures.get("of_copy", 1) < GOAL
         missed += grown[-1] / grown[0] > FLAT
@@ -84,11 +84,11 @@ def _peak_mb() -> int:
 
 def _import(path: Path) -> tuple[float, float, float]:
     """Seconds of the dry run and of the import, which checks the file once more; and of its own computing."""
-    from django.utils import timezone  # noqa: PLC0415 - only after the settings are read
+    from django.utils import timezone
 
-    from annotation.items.models import Candidate, Item  # noqa: PLC0415
-    from annotation.items.services.import_runs import run_import  # noqa: PLC0415
-    from annotation.items.services.imports import (  # noqa: PLC0415
+    from annotation.items.models import Candidate, Item
+    from annotation.items.services.import_runs import run_import
+    from annotation.items.services.imports import (
         item_set_named,
         request_check,
         request_import,
@@ -112,7 +112,7 @@ def _import(path: Path) -> tuple[float, float, float]:
 
 def _copy(size: int) -> float:
     """Seconds that COPY takes for the rows that the import made, into tables with the same columns and indexes."""
-    from django.db import connection  # noqa: PLC0415 - only after the settings are read
+    from django.db import connection
 
     taken = 0.0
     with connection.cursor() as cursor:

@@ -30,7 +30,7 @@ def main() -> int:
         context.Process(target=site, args=(size, theirs), daemon=True).start()
         # so that an end of that process is the end of the pipe
         theirs.close()
-        print(f"{size} places: {sites[size].recv()}", flush=True)  # noqa: T201 - a benchmark
+        print(f"{size} places: {sites[size].recv()}", flush=True)
     missed = 0
     for policy in POLICIES:
         taken: dict[int, list[float]] = {size: [] for size in SIZES}
@@ -53,7 +53,7 @@ def report(policy: str, taken: dict[int, list[float]]) -> int:
     p95 = {size: round(1000 * percentile(seconds, 0.95), 2) for size, seconds in taken.items()}
     ratio = {size: round(p95[size] / p95[SIZES[0]], 2) for size in SIZES}
     figures: dict[str, Any] = {"policy": policy, "leases": LEASES, "p50_ms": p50, "p95_ms": p95, "p95_ratio": ratio}
-    print(f"{policy}: {figures}", flush=True)  # noqa: T201 - a benchmark
+    print(f"{policy}: {figures}", flush=True)
     keep("lease_scale", figures)
     return sum(one > GOAL for one in ratio.values())
 
@@ -61,9 +61,9 @@ def report(policy: str, taken: dict[int, list[float]]) -> int:
 # -- one size, in a process of its own ---------------------------------------------------------------------------------
 def site(size: int, pipe: Connection) -> None:
     with database("postgresql"):
-        from django.db import connection  # noqa: PLC0415 - only after the settings are read
+        from django.db import connection
 
-        from tests.factories import comparisons  # noqa: PLC0415
+        from tests.factories import comparisons
 
         study = comparisons.comparing(0, step={"overlap": OVERLAP, "select": "least_judged", "lease": 60})
         _add_items(study.pk, size // OVERLAP)
@@ -92,11 +92,11 @@ def site(size: int, pipe: Connection) -> None:
 
 
 def _add_items(study_id: int, count: int) -> None:
-    from django.db import connection  # noqa: PLC0415 - only after the settings are read
+    from django.db import connection
 
-    from annotation.items.models import Candidate, Item  # noqa: PLC0415
-    from annotation.studies.models import Study  # noqa: PLC0415
-    from tests.factories import comparisons  # noqa: PLC0415
+    from annotation.items.models import Candidate, Item
+    from annotation.studies.models import Study
+    from tests.factories import comparisons
 
     comparisons.add_items(Study.objects.get(pk=study_id), 1)
     with connection.cursor() as cursor:
@@ -117,10 +117,10 @@ def _copies(model: Any, own: dict[str, str]) -> str:
 
 def _lease(study: Any) -> list[float]:
     """Seconds of some leases by somebody new. What was leased is closed before the next one."""
-    from django.utils import timezone  # noqa: PLC0415 - only after the settings are read
+    from django.utils import timezone
 
-    from annotation.assignments.services import close_assignment, lease_next  # noqa: PLC0415
-    from tests.factories import comparisons  # noqa: PLC0415
+    from annotation.assignments.services import close_assignment, lease_next
+    from tests.factories import comparisons
 
     person, step, taken = comparisons.person(study), comparisons.step_of(study), []
     for _ in range(IN_A_TURN):

@@ -71,7 +71,7 @@ def one(scenario: str) -> None:
         os.environ |= environment | {"DJANGO_SETTINGS_MODULE": "annotation.settings"}
         with running(Path(folder)):
             figures = taken_part(scenario, Path(folder), f"http://127.0.0.1:{environment['PORT']}")
-    print(f"{scenario}: {json.dumps(figures)}", flush=True)  # noqa: T201 - a benchmark
+    print(f"{scenario}: {json.dumps(figures)}", flush=True)
     keep("live_streams", {"scenario": scenario} | figures)
     sys.exit(1 if figures["stuck"] or figures["errors"] else 0)
 
@@ -92,13 +92,13 @@ def running(folder: Path) -> Iterator[None]:
 
 
 def taken_part(scenario: str, folder: Path, url: str) -> dict[str, Any]:
-    import django  # noqa: PLC0415 - the settings read the environment
+    import django
 
     django.setup()
-    from django.core.management import call_command  # noqa: PLC0415 - only after the settings are read
+    from django.core.management import call_command
 
-    from annotation.participation.rehearsal.run import Rehearsal  # noqa: PLC0415
-    from annotation.studies.loading import checked  # noqa: PLC0415
+    from annotation.participation.rehearsal.run import Rehearsal
+    from annotation.studies.loading import checked
 
     file = folder / "live.yaml"
     file.write_text(json.dumps(document(scenario)))
@@ -124,9 +124,9 @@ def taken_part(scenario: str, folder: Path, url: str) -> dict[str, Any]:
 
 def kill_models(folder: Path, killed: list[str]) -> None:
     """`kill -9` of the model process when a third of the answers are there."""
-    from django.db import connection  # noqa: PLC0415 - only after the settings are read
+    from django.db import connection
 
-    from annotation.items.models import Generation  # noqa: PLC0415
+    from annotation.items.models import Generation
 
     done = Generation.objects.filter(state=Generation.State.DONE)
     wait_until("a third of the answers", lambda: done.count() >= PEOPLE * 8 // 3, seconds=600)
@@ -138,9 +138,9 @@ def kill_models(folder: Path, killed: list[str]) -> None:
 
 def figures_of_turns() -> dict[str, Any]:
     """What the rows say afterwards."""
-    from annotation.conversations.models import Turn  # noqa: PLC0415 - only after the settings are read
-    from annotation.items.models import Candidate, Generation  # noqa: PLC0415
-    from models_serving.catalog.models import OpenRequest  # noqa: PLC0415
+    from annotation.conversations.models import Turn
+    from annotation.items.models import Candidate, Generation
+    from models_serving.catalog.models import OpenRequest
 
     done = Generation.objects.filter(state=Generation.State.DONE).select_related("candidate__item__turn")
     first, engine, waits, tokens = [], [], defaultdict(list), Counter[str]()

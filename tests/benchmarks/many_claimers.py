@@ -34,7 +34,7 @@ def main() -> int:
 def one(kind: str, killed: bool) -> None:
     with database(kind) as environment:
         figures = claim(kind, Path(environment["DATA_DIR"]), environment, killed)
-    print(f"{kind}, {'a third killed' if killed else 'all live'}: {figures}", flush=True)  # noqa: T201 - a benchmark
+    print(f"{kind}, {'a third killed' if killed else 'all live'}: {figures}", flush=True)
     keep("many_claimers", {"database": kind, "killed": killed} | figures)
     sys.exit(1 if figures["wrong"] or figures["errors"] else 0)
 
@@ -67,10 +67,10 @@ def claim(kind: str, folder: Path, environment: dict[str, str], killed: bool) ->
 
 
 def _kill_a_third(run: Claimers, people: list[str]) -> int:
-    from django.utils import timezone  # noqa: PLC0415 - only after the settings are read
+    from django.utils import timezone
 
-    from annotation.assignments.services import expire_overdue  # noqa: PLC0415
-    from annotation.judgements.models import Judgement  # noqa: PLC0415
+    from annotation.assignments.services import expire_overdue
+    from annotation.judgements.models import Judgement
 
     while Judgement.objects.count() < ITEMS:
         time.sleep(0.2)

@@ -225,7 +225,7 @@ def failed(kind: Any, *, first_token: float | None = None, retry_after: float | 
 
 
 def finished() -> Finished:
-    return Finished("x", "stop", usage=None, timings=Timings(0.1, 0.2), sent={}, report={})  # type: ignore[arg-type]
+    return Finished("x", "stop", usage=None, timings=Timings(0.1, 0.2), sent={}, report={})
 
 
 def after(standing: Standing, end: Finished | Failed | None, now: float = 0.0) -> Standing:

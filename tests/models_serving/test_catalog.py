@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from models_serving.catalog import beat, services, tasks
 from models_serving.catalog.models import ModelRevision, ServedModel
-from models_serving.catalog.queries import endpoint_for, missing_names
+from models_serving.catalog.queries import endpoint_for
 from models_serving.catalog.services import DeclarationError, check_health, record_revision, register_models, say_hello
 from models_serving.client import asking
 from models_serving.contracts import Endpoint, Failed, Finished
@@ -168,13 +168,6 @@ def test_hello_is_a_real_answer_or_the_reason_why_not() -> None:
     broken = say_hello(served_model=scripted("broken", options={"fail_after": 0}))
     assert isinstance(broken, Failed)
     assert broken.kind == "broken"
-
-
-@pytest.mark.django_db
-def test_missing_names_are_those_that_no_enabled_model_bears() -> None:
-    scripted("a")
-    scripted("b", enabled=False)
-    assert missing_names(["c", "a", "b"]) == ["b", "c"]
 
 
 @pytest.mark.django_db

@@ -184,7 +184,7 @@ def test_a_trial_finds_what_a_server_refuses_one_by_one(stub: StubServer) -> Non
         refuses_unknown = True
 
         def refuse(self, exchange: object, why: str, what: str = "") -> None:
-            self.json(exchange, {"error": {"message": f"no {what}"}}, "400 Bad Request")  # type: ignore[arg-type]
+            self.json(exchange, {"error": {"message": f"no {what}"}}, "400 Bad Request")
 
     endpoint, _ = at(stub, Strict)
     found = examine(endpoint, "m")

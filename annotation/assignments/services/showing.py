@@ -7,6 +7,7 @@ from datetime import datetime
 from string import ascii_uppercase
 
 from django.db.models import prefetch_related_objects
+from django.utils.translation import gettext as _
 
 from annotation.assignments.models import Assignment, Presentation
 from annotation.assignments.orders import balanced_order
@@ -111,7 +112,7 @@ def close_assignment(*, assignment_id: uuid.UUID, now: datetime) -> None:
     """The place is judged (*leased → done*). Raises `ConflictError` where it is not open for judging."""
     leased = Assignment.objects.filter(pk=assignment_id, state=Assignment.State.LEASED)
     if leased.update(state=Assignment.State.DONE, done_at=now) != 1:
-        raise ConflictError("This has been answered already, or is not open any more.")
+        raise ConflictError(_("This has been answered already, or is not open any more."))
 
 
 def skip_assignment(*, assignment_id: uuid.UUID) -> None:

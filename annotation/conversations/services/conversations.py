@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils.translation import gettext as _
 
 from annotation.assignments.services import assign_to_author, present_in_order, skip_assignment
 from annotation.common.errors import ConflictError, DomainError, NotFoundError
@@ -48,9 +49,9 @@ def start_conversation(*, participation: Participation, step: str, kind: str, no
         Participation.objects.select_for_update(of=("self",)).get(pk=participation.pk)
         current = open_conversation(participation, step)
         if current is not None and (current.state != Conversation.State.OPEN or current.turns.exists()):
-            raise ConflictError("A conversation is open already. Finish it first.")
+            raise ConflictError(_("A conversation is open already. Finish it first."))
         if finished_count(participation, step) >= rules.count:
-            raise ConflictError("All conversations are finished.")
+            raise ConflictError(_("All conversations are finished."))
         check_type(participation=participation, step=rules, kind=kind)
         room = hold_room(participation=participation, step=rules, now=now)
         if current is not None:
@@ -82,7 +83,8 @@ def finish_conversation(*, conversation_id: uuid.UUID, participation: Participat
             return conversation
         step = step_of(conversation.version, conversation.step)
         if not may_finish(conversation, step, last_turn(conversation)):
-            raise ConflictError(f"A conversation has at least {step.turns.min} turns, each with its answers judged.")
+            words = _("A conversation has at least %(least)s turns, each with its answers judged.")
+            raise ConflictError(words % {"least": step.turns.min})
         _open_blocks(conversation, step, now)
         conversation.state = Conversation.State.AFTER
         conversation.save(update_fields=["state"])
@@ -133,7 +135,7 @@ def lock_conversation(conversation_id: uuid.UUID, participation: Participation) 
     talks = Conversation.objects.select_for_update(of=("self",)).select_related("version", "participation")
     conversation = talks.filter(pk=conversation_id, participation=participation).first()
     if conversation is None:
-        raise NotFoundError("There is no such conversation.")
+        raise NotFoundError(_("There is no such conversation."))
     return conversation
 
 
@@ -143,9 +145,9 @@ def check_type(*, participation: Participation, step: ConversationsStep, kind: s
         return
     count = next((count for count in type_counts(participation, step) if count.name == kind), None)
     if count is None:
-        raise TypeRefusedError("Choose what type of conversation you want to have.", field="type")
+        raise TypeRefusedError(_("Choose what type of conversation you want to have."), field="type")
     if not count.allowed:
-        raise TypeRefusedError("You have had all conversations of this type. Choose another one.", field="type")
+        raise TypeRefusedError(_("You have had all conversations of this type. Choose another one."), field="type")
 
 
 def _open_blocks(conversation: Conversation, step: ConversationsStep, now: datetime) -> None:

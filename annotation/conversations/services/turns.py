@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from annotation.assignments.services import assign_to_author, present_candidates
 from annotation.common.errors import ConflictError, NotFoundError
@@ -51,9 +52,9 @@ def start_turn(*, conversation_id: uuid.UUID, participation: Participation, spok
         step = step_of(conversation.version, conversation.step)
         last = last_turn(conversation)
         if is_under_way(last):
-            raise ConflictError("The answers to your last message come first.")
+            raise ConflictError(_("The answers to your last message come first."))
         if not may_write(conversation, step, last):
-            raise ConflictError("This conversation takes no more messages.")
+            raise ConflictError(_("This conversation takes no more messages."))
         hold_room(participation=participation, step=step, now=now)
         return _open_turn(conversation, step, last, spoken, now)
 
@@ -62,7 +63,7 @@ def retry_turn(*, turn_id: uuid.UUID, participation: Participation, key: str, no
     """Ask again what led to nothing: a sibling turn with the same text. The same key gives the same sibling."""
     turn = Turn.objects.filter(pk=turn_id, conversation__participation=participation).first()
     if turn is None:
-        raise NotFoundError("There is no such turn.")
+        raise NotFoundError(_("There is no such turn."))
     spoken = Spoken(turn.user_text, key, {"retry_of": str(turn.pk)})
     return start_turn(conversation_id=turn.conversation_id, participation=participation, spoken=spoken, now=now)
 
@@ -93,7 +94,7 @@ def judge_turn(
     with transaction.atomic():
         turn = _own_turn(turn_id, participation)
         if turn.state not in {Turn.State.READY, Turn.State.JUDGED}:
-            raise ConflictError("These answers are not complete, or are not there any more.")
+            raise ConflictError(_("These answers are not complete, or are not there any more."))
         submission = submit_judgement(
             assignment_id=turn.assignment_id,
             participation=participation,
@@ -154,7 +155,7 @@ def _as_shared(conversation: Conversation, spoken: Spoken) -> Spoken:
 
 def _same(earlier: Turn, spoken: Spoken) -> Turn:
     if earlier.user_text != spoken.text:
-        raise ConflictError("Your first message is saved and stays as it is; this one differs from it.")
+        raise ConflictError(_("Your first message is saved and stays as it is; this one differs from it."))
     return earlier
 
 
@@ -169,7 +170,7 @@ def _open_turn(
     participation = conversation.participation
     document = document_of(conversation.version)
     if document.models is None:
-        raise ConflictError("This study has no models to talk with.")
+        raise ConflictError(_("This study has no models to talk with."))
     seed = derive_seed(participation.seed, step.name, conversation.number, number, attempt)
     history = [*messages_of(path), {"role": "user", "content": spoken.text}]
     item = add_live_item(author_id=participation.pk, context={"messages": history}, now=now)
@@ -214,7 +215,7 @@ def _own_turn(turn_id: uuid.UUID, participation: Participation) -> Turn:
     )
     turn = turns.filter(pk=turn_id, conversation__participation=participation).first()
     if turn is None:
-        raise NotFoundError("There is no such turn.")
+        raise NotFoundError(_("There is no such turn."))
     return turn
 
 

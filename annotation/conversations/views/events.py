@@ -5,6 +5,7 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from django.db import connection
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from annotation.common.errors import NotFoundError
@@ -37,10 +38,10 @@ def _showing(request: HttpRequest, pid: UUID, turn_id: UUID) -> Showing:
     participation = participation_for(request, pid)
     turn = turn_of(participation, turn_id)
     if turn is None:
-        raise NotFoundError("There is no such turn.")
+        raise NotFoundError(_("There is no such turn."))
     step = step_of(turn.conversation.version, turn.conversation.step)
     if not may_see(request, Here(participation, step, has_full_trust(request, participation)), turn.conversation):
-        raise NotFoundError("There is no such turn.")
+        raise NotFoundError(_("There is no such turn."))
     rules = rules_for(step, turn.number)
     showing = Showing(
         turn_id=turn.pk,

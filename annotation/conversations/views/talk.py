@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -232,14 +233,14 @@ def answered(request: HttpRequest, place: Here) -> HttpResponse:
 def visible(request: HttpRequest, place: Here, conversation: Conversation | None) -> Conversation:
     """The talk, if there is one and this session may see it; else it does not exist."""
     if conversation is None or not may_see(request, place, conversation):
-        raise NotFoundError("There is no such conversation here.")
+        raise NotFoundError(_("There is no such conversation here."))
     return conversation
 
 
 def _open(request: HttpRequest, place: Here) -> Conversation:
     conversation = open_conversation(place.participation, place.step.name)
     if conversation is None:
-        raise ConflictError("This conversation is finished.")
+        raise ConflictError(_("This conversation is finished."))
     return visible(request, place, conversation)
 
 
@@ -247,7 +248,7 @@ def key_of(request: HttpRequest) -> str:
     """The form's one-time key."""
     key = one_time_key(request.POST)
     if not key:
-        raise DomainError("The form is not complete. Go back and try again.")
+        raise DomainError(_("The form is not complete. Go back and try again."))
     return key
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from django.utils.translation import gettext as _
+
 from annotation.common.errors import DomainError
 from annotation.studies.document.recipes import Principle
 
@@ -47,10 +49,11 @@ class Recipe(Protocol):
 def one_entry(*, pool: Sequence[str], chosen: str, rng: random.Random) -> Pick:
     """The entry that has to answer, else any, each equally likely."""
     if chosen and chosen not in pool:
-        raise NothingToDrawError(f"{chosen} cannot answer at the moment. Please try again later.")
+        # whoever talks with it may read this: no name
+        raise NothingToDrawError(_("The model that has to answer cannot do so at the moment. Please try again later."))
     left = (chosen,) if chosen else tuple(pool)
     if not left:
-        raise NothingToDrawError("No model can answer at the moment. Please try again in a few minutes.")
+        raise NothingToDrawError(_("No model can answer at the moment. Please try again in a few minutes."))
     return Pick(rng.choice(left), 1 / len(left), left)
 
 

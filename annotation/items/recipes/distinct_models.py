@@ -4,6 +4,8 @@ import random
 from collections.abc import Sequence
 from typing import ClassVar
 
+from django.utils.translation import gettext as _
+
 from annotation.items.recipes.base import NothingToDrawError, Pick
 from annotation.studies.document.recipes import Principle
 
@@ -16,6 +18,7 @@ class DistinctModels:
         self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random, principles: Sequence[Principle] = ()
     ) -> list[Pick]:
         if len(pool) < k:
-            raise NothingToDrawError("Not enough models can answer at the moment. Please try again in a few minutes.")
+            words = _("Not enough models can answer at the moment. Please try again in a few minutes.")
+            raise NothingToDrawError(words)
         names = rng.sample(list(pool), k)
         return [Pick(name, k / len(pool), tuple(pool)) for name in names]

@@ -4,6 +4,8 @@ import random
 from collections.abc import Sequence
 from typing import ClassVar
 
+from django.utils.translation import gettext as _
+
 from annotation.items.recipes.base import NothingToDrawError, Pick
 from annotation.studies.document.recipes import Principle
 
@@ -16,5 +18,7 @@ class SameModel:
         self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random, principles: Sequence[Principle] = ()
     ) -> list[Pick]:
         if chosen not in pool:
-            raise NothingToDrawError("The model of this talk cannot answer at the moment. Please try again later.")
+            raise NothingToDrawError(
+                _("The model of this conversation cannot answer at the moment. Please try again later.")
+            )
         return [Pick(chosen, 1.0, (chosen,)) for _ in range(k)]

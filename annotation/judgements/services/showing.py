@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from annotation.assignments.models import Assignment, Presentation
 from annotation.common.errors import ConflictError, DomainError, NotFoundError
@@ -34,7 +35,7 @@ def store_before(
         places = Assignment.objects.select_for_update(of=("self",)).select_related("presentation", "version")
         place = places.filter(pk=assignment_id, participation=participation).first()
         if place is None:
-            raise NotFoundError("There is nothing to judge here.")
+            raise NotFoundError(_("There is nothing to judge here."))
         form = before_form(
             document_of(place.version), place, place.presentation, fields, language=participation.language
         )
@@ -42,7 +43,7 @@ def store_before(
             raise BeforeRefusedError(form)
         presentation, answers = place.presentation, form.stored()
         if presentation.before and presentation.before != answers:
-            raise ConflictError("Your first answer is saved and stays as it is; this one differs from it.")
+            raise ConflictError(_("Your first answer is saved and stays as it is; this one differs from it."))
         if not presentation.before:
             presentation.before = answers
             presentation.shown |= {"before": timings, "candidates_from": now.isoformat()}

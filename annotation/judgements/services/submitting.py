@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from annotation.assignments.models import Assignment
 from annotation.assignments.services import TakenError, close_assignment, credit_late, follow_judgement, take_back
@@ -105,7 +106,7 @@ def change_judgement(
         _refuse_withdrawn(person)
         last = Judgement.objects.filter(assignment=assignment, replaced_by__isnull=True).first()
         if last is None or not may_change(last, now):
-            raise ConflictError("It is too late to change this judgement. It is stored as you gave it.")
+            raise ConflictError(_("It is too late to change this judgement. It is stored as you gave it."))
         form = _form(assignment, fields, participation)
         if not form.is_valid():
             raise AnswersRefusedError(form)
@@ -128,14 +129,14 @@ def _locked(assignment_id: uuid.UUID, participation: Participation) -> tuple[Par
     places = Assignment.objects.select_for_update(of=("self",)).select_related("presentation", "version")
     assignment = places.filter(pk=assignment_id, participation=participation).first()
     if assignment is None:
-        raise NotFoundError("There is nothing to judge here.")
+        raise NotFoundError(_("There is nothing to judge here."))
     return person, assignment
 
 
 def _refuse_withdrawn(person: Participation) -> None:
     """No row of theirs comes after the tombstone. What is sent beside the end of a step is kept all the same."""
     if person.state == Participation.State.WITHDRAWN:
-        raise ConflictError("You take part no more, so nothing was stored.")
+        raise ConflictError(_("You take part no more, so nothing was stored."))
 
 
 def _is_late(assignment: Assignment, now: datetime) -> bool:
@@ -145,13 +146,13 @@ def _is_late(assignment: Assignment, now: datetime) -> bool:
 def _form(assignment: Assignment, fields: Fields, participation: Participation) -> JudgementForm:
     document, presentation = document_of(assignment.version), assignment.presentation
     if waits_for_before(document, assignment, presentation):
-        raise ConflictError("Something is asked before this. Answer that first.")
+        raise ConflictError(_("Something is asked before this. Answer that first."))
     return JudgementForm(assignment, presentation, document, fields, participation.language)
 
 
 def _same(earlier: Judgement, assignment: Assignment, body: str) -> Judgement:
     if earlier.assignment_id != assignment.pk or earlier.body_sha256 != body:
-        raise ConflictError("Your first answer is saved and stays as it is; this one differs from it.")
+        raise ConflictError(_("Your first answer is saved and stays as it is; this one differs from it."))
     return earlier
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from annotation.assignments.models import Assignment
 from annotation.assignments.queries import enough_judged, tally_of
@@ -60,6 +61,6 @@ def finish_comparisons(*, participation: Participation, step: ComparisonsStep, n
         enough = enough_judged(step, tally_of(locked, step.name))
         # a place that is leased here is given back with the transaction
         if not enough and next_place(participation=locked, step=step, now=now) is not None:
-            raise ConflictError("There is more to judge before this part is done.")
+            raise ConflictError(_("There is more to judge before this part is done."))
         give_back(participation=locked, step=step, now=now)
         complete_step(participation=participation, step=step.name, now=now)

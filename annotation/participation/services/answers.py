@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from annotation.common.errors import ConflictError
 from annotation.common.timers import Timers
@@ -82,13 +83,13 @@ def fields_sha256(fields: Mapping[str, Sequence[str]]) -> str:
 
 def _check_same(visit: PageVisit, step: QuestionnaireStep, page: int, sent: str) -> None:
     if (visit.step, visit.page, visit.sha256) != (step.name, page, sent):
-        raise ConflictError("This page was sent before, with other answers. The first ones are kept.")
+        raise ConflictError(_("This page was sent before, with other answers. The first ones are kept."))
 
 
 def _check_open(participation: Participation, step: QuestionnaireStep, page: int) -> None:
     found = step_named(participation, step.name)
     if found is None or not page_is_open(participation, found[0], page, back=step.back):
-        raise ConflictError("This page is behind you already. What you sent before is kept.")
+        raise ConflictError(_("This page is behind you already. What you sent before is kept."))
 
 
 def _add_answers(participation: Participation, step: QuestionnaireStep, form: QuestionForm, now: datetime) -> None:

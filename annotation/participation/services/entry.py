@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils.translation import gettext as _
 
 from annotation.accounts.models import Annotator
 from annotation.accounts.services import annotator_for
@@ -58,7 +59,7 @@ def start_participation(*, study: Study, arrival: Arrival, now: datetime) -> Par
         if known is not None:
             return known
         if not takes_people(locked):
-            raise ConflictError("This study does not take new participants at the moment.")
+            raise ConflictError(_("This study does not take new participants at the moment."))
         return _create(locked, _annotator(locked, arrival), arrival, now)
 
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from annotation.accounts.models import Annotator, Identity
 from annotation.accounts.services import erase_identity, record_audit
@@ -29,7 +30,7 @@ def withdraw(*, participation: Participation, reason: str, actor: str, now: date
         if known is not None:
             return known
         if reason == "person" and not may_withdraw(locked, now):
-            raise ConflictError("The time for withdrawing is over.")
+            raise ConflictError(_("The time for withdrawing is over."))
         if locked.state != Participation.State.COMPLETED:
             give_back_seats(locked)
         Participation.objects.filter(pk=locked.pk).update(

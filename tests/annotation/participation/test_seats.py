@@ -136,7 +136,7 @@ def test_a_lowered_target_never_lies_below_those_who_are_in() -> None:
     for _ in range(2):
         answer(participation(made, step=1), side="left")
     lowered = small(study="lowered", quotas=[{"name": "side", "by": "side", "cells": {"left": 1}}])
-    lowered["questions"] = made.current.document["questions"]  # type: ignore[union-attr]
+    lowered["questions"] = made.current.document["questions"]  # type: ignore[union-attr]  # the study was published
     lowered["steps"] = [lowered["steps"][0], {"questionnaire": "survey", "pages": [["side"], ["about"]]}]
     made.current = study(lowered).current
     assert answer(participation(made, step=1), side="left") == "end/"
