@@ -118,6 +118,7 @@ ADDRESSES: dict[str, Statuses] = {
     "admin/accounts/user/<id>/password/": REFUSED,
     "admin/studies/study/<path:object_id>/running/": REFUSED,
     "admin/studies/study/<path:object_id>/run/": REFUSED,
+    "admin/quality/flag/check/<int:pk>/": REFUSED,
     "admin/catalog/servedmodel/<path:object_id>/standing/": REFUSED,
     "admin/catalog/servedmodel/<path:object_id>/how/": REFUSED,
     "admin/exports/exportrun/<uuid:pk>/files/<str:name>": HIDDEN,

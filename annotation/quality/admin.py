@@ -4,14 +4,17 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from annotation.common.errors import DomainError
+from annotation.quality import tasks
 from annotation.quality.checks import CHECKS
 from annotation.quality.models import Flag
 from annotation.quality.services import decide_flag, raise_flags
@@ -67,6 +70,25 @@ class FlagAdmin(OfOwnStudies, ModelAdmin):  # type: ignore[misc]  # unfold ships
         for study in Study.objects.filter(participations__flags__in=flags).distinct():
             count = raise_flags(study=study, now=timezone.now())
             messages.success(request, f"{study.slug}: {count} flags are open.")
+
+    def get_urls(self) -> list[URLPattern]:
+        check = path("check/<int:pk>/", self.admin_site.admin_view(self.check_study), name="quality_flag_check")
+        return [check, *super().get_urls()]
+
+    def check_study(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The button on a study's page: also after it was closed, and before anything was found."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        mine = Study.objects.filter(pk=pk, current__isnull=False)
+        study = (mine if request.user.is_superuser else mine.filter(owner=request.user.pk)).first()
+        if study is None:
+            raise Http404
+        tasks.raise_flags_of_study.delay(study.pk)
+        messages.success(request, f"{study.slug} is being checked; what is found stands here.")
+        address = reverse("admin:quality_flag_changelist")
+        return HttpResponseRedirect(f"{address}?participation__study__id__exact={study.pk}")
 
     def save_model(self, request: HttpRequest, obj: Flag, form: Any, change: bool) -> None:
         try:

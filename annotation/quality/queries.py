@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db.models import OuterRef, Subquery
 
+from annotation.accounts.models import AuditEntry
 from annotation.assignments.models import Assignment
 from annotation.conversations.models import Turn
 from annotation.judgements.models import Judgement
@@ -63,8 +64,9 @@ def _judged(batch: list[Participation]) -> Mapping[UUID, list[Judged]]:
                 step=place.step,
                 protocol=place.protocol,
                 item=place.item_id,
-                answers=row.answers,
+                answers=place.presentation.before | row.answers,
                 chosen=row.chosen_id,
+                drawn=_drawn(row),
                 order=tuple(place.presentation.order),
                 gold=place.item.gold,
                 timings=timings,
@@ -74,6 +76,12 @@ def _judged(batch: list[Participation]) -> Mapping[UUID, list[Judged]]:
         )
         first.setdefault(key, row.pk)
     return found
+
+
+def _drawn(row: Judgement) -> frozenset[str]:
+    if row.choice_rule == "none_acceptable":
+        return frozenset({"none"})
+    return frozenset(row.choice.get("tied", ()) if "seed" in row.choice else ())
 
 
 def _pastes_of_messages(batch: list[Participation]) -> dict[UUID, int]:
@@ -98,6 +106,12 @@ def _profile(batch: list[Participation]) -> Mapping[UUID, dict[str, Any]]:
     for row in rows.values("participation", "question", "value", "missing", "details"):
         found[row["participation"]][row["question"]] = row
     return found
+
+
+def closed_since(at: datetime) -> set[str]:
+    """Studies that somebody has closed since then, by their slugs."""
+    closed = AuditEntry.objects.filter(action="study.closed", at__gte=at)
+    return set(closed.values_list("subject", flat=True))
 
 
 def excluded_people(study: Study, *, at: datetime) -> frozenset[UUID]:

@@ -1,20 +1,34 @@
 """Writes about quality: checks raise flags, researchers decide."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 
 from annotation.accounts.services import record_audit
 from annotation.common.errors import ConflictError, DomainError
 from annotation.quality.checks import CHECKS, Check, Finding, Person
 from annotation.quality.models import Flag, FlagDecision
-from annotation.quality.queries import people_of
+from annotation.quality.queries import closed_since, people_of
 from annotation.studies.models import Study
 from annotation.studies.queries import document_of
 
 log = structlog.get_logger()
+# so long a closed study is still looked at: what was judged last, and by those who were in the middle of it
+AFTER_CLOSING = timedelta(hours=2)
+
+
+def raise_flags_everywhere(*, now: datetime) -> None:
+    """Check every study that people can take part in, or could a short while ago. One that fails keeps no other from
+    its turn."""
+    running = Q(state__in=[Study.State.OPEN, Study.State.PAUSED]) | Q(slug__in=closed_since(now - AFTER_CLOSING))
+    for study in Study.objects.filter(running, current__isnull=False).select_related("current"):
+        try:
+            raise_flags(study=study, now=now)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one study is not wrong with the others
+            log.error("checks_of_study_failed", study=study.pk, error=type(error).__name__)  # noqa: TRY400 - a trace may hold texts
 
 
 def raise_flags(*, study: Study, now: datetime) -> int:
@@ -24,7 +38,7 @@ def raise_flags(*, study: Study, now: datetime) -> int:
     if study.current is None:
         return 0
     chosen = [CHECKS[name] for name in document_of(study.current).checks]
-    for rehearsal in (False, True):
+    for rehearsal in (False, True) if chosen else ():
         people = list(people_of(study, rehearsal=rehearsal))
         for check in chosen:
             _store(check, people, now)
@@ -34,10 +48,10 @@ def raise_flags(*, study: Study, now: datetime) -> int:
 def _store(check: Check, people: list[Person], now: datetime) -> None:
     findings = list(check.look(people))
     with transaction.atomic():
-        mine = Flag.objects.filter(
-            participation__in=[person.id for person in people], check_name=check.name, check_version=check.version
-        )
-        gone = mine.filter(decision=Flag.Decision.OPEN).exclude(pk__in=_kept(mine, findings))
+        theirs = Flag.objects.filter(participation__in=[person.id for person in people], check_name=check.name)
+        mine = theirs.filter(check_version=check.version)
+        # with what an earlier version of the check saw, if nobody has decided about it
+        gone = theirs.filter(decision=Flag.Decision.OPEN).exclude(pk__in=_kept(mine, findings))
         gone.delete()
         for finding in findings:
             found, created = mine.get_or_create(

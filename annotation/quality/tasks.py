@@ -9,6 +9,9 @@ from annotation.studies.models import Study
 
 @shared_task(name="annotation.quality.tasks.raise_flags")
 def raise_flags() -> None:
-    """Every study that people can take part in, or could until somebody closed it today."""
-    for study in Study.objects.filter(state__in=[Study.State.OPEN, Study.State.PAUSED]).select_related("current"):
-        services.raise_flags(study=study, now=timezone.now())
+    services.raise_flags_everywhere(now=timezone.now())
+
+
+@shared_task(name="annotation.quality.tasks.raise_flags_of_study")
+def raise_flags_of_study(study_id: int) -> int:
+    return services.raise_flags(study=Study.objects.select_related("current").get(pk=study_id), now=timezone.now())

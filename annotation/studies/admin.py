@@ -208,6 +208,7 @@ class StudyAdmin(OfOwnStudies, ModelAdmin):  # type: ignore[misc]  # unfold ship
             "breaks": any(change.breaks for change in found),
             "problems": problems or unreadable,
             "sets": _sets(study),
+            "checks": document_of(study.current).checks if study.current else (),
             "welcome": request.build_absolute_uri(reverse("participation:welcome", args=[study.slug])),
         }
         return TemplateResponse(request, "admin/studies/running.html", context, status=422 if problems else 200)

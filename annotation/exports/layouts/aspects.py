@@ -4,7 +4,6 @@ pairs that follow. Read by multi-objective training and by steerable models."""
 from collections.abc import Iterator
 
 from annotation.common.errors import DomainError
-from annotation.exports.deriving.scales import ends_of
 from annotation.exports.deriving.statements import SCORING, grid_aspects, judged_scores, statement
 from annotation.exports.judged.rows import JudgedItem
 from annotation.exports.judged.texts import prompt_media, prompt_messages
@@ -32,6 +31,7 @@ from annotation.exports.layouts.over_items import (
 )
 from annotation.exports.layouts.pairs import preference_fields, preference_problems, preference_records
 from annotation.exports.reading import Reading
+from annotation.studies.questions.scales import ends_of
 
 # judgement, question, candidate
 Place = tuple[str, str, str]

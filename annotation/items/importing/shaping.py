@@ -269,8 +269,9 @@ def _flat(value: Any) -> Any:
 
 
 def _number_or_plain(value: Any) -> Any:
-    """CSV has no numbers: what looks like one is one."""
+    """CSV has no numbers: what looks like one is one, unless it would be written otherwise, as 007 or 1.50."""
     value = opened(value)
     if isinstance(value, str) and re.fullmatch(r"-?\d{1,15}(\.\d{1,15})?", value):
-        return float(value) if "." in value else int(value)
+        number = float(value) if "." in value else int(value)
+        return number if str(number) == value else value
     return as_plain(value)

@@ -18,8 +18,9 @@ Stored = Mapping[str, Any]
 class Judged:
     """One judgement that counts (a corrected one does not), with what the checks read of its place.
 
-    `answers`: question → target → stored answer; `order`: candidate ids as they were shown; `twin`: the judgement of
-    which this is the planned repeat."""
+    `answers`: question → target → stored answer; `order`: candidate ids as they were shown; `drawn`: out of which tied
+    candidates the chosen one was drawn, or "none" where none was acceptable; `twin`: the judgement of which this is the
+    planned repeat."""
 
     id: UUID
     step: str
@@ -31,6 +32,7 @@ class Judged:
     gold: Mapping[str, Any]
     timings: Mapping[str, Any]
     positions: Mapping[str, int]
+    drawn: frozenset[str] = frozenset()
     twin: UUID | None = None
 
     @property

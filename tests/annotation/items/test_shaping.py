@@ -50,6 +50,7 @@ def test_every_use_of_an_item_has_its_place() -> None:
         "source": "tag",
         "words": "tag:topics",
         "best": "gold:preference",
+        "room": "gold:door",
         "idea": "draft:why",
     }
     values = {
@@ -66,12 +67,13 @@ def test_every_use_of_an_item_has_its_place() -> None:
         "source": "web",
         "words": ["x", "y"],
         "best": "1",
+        "room": "007",
     }
     made = item(mapping, values)
     assert (made.external_id, made.tags, made.gold) == (
         "12",
         {"source": "web", "topics": ["x", "y"]},
-        {"preference": 1},
+        {"preference": 1, "door": "007"},
     )
     assert made.context == {
         "messages": said(("user", "Why?")),

@@ -8,19 +8,27 @@ import pytest
 
 from annotation.quality.checks import CHECKS, Judged, Person, Visited
 from annotation.quality.checks.failed_gold import gold_answers
-from annotation.quality.checks.inconsistent_repeats import verdict
+from annotation.quality.checks.inconsistent_repeats import differs
 from annotation.studies.loading import checked
 
 DOCUMENT = checked(
     {
         "study": "small",
         "title": "Small",
-        "questions": {"use": {"kind": "single_choice", "text": "Use?", "choices": ["Yes", "No"]}},
+        "questions": {"use": {"kind": "single_choice", "text": "Use?", "choices": ["Yes", "No"]}}
+        | {f"mark{n}": {"kind": "likert", "text": "?", "points": {"count": 5, "first": 0}} for n in range(5)}
+        | {"sure": {"kind": "confidence", "text": "How sure?"}, "fits": {"kind": "yes_no", "text": "Does it fit?"}}
+        | {"alike": {"kind": "slider", "text": "How alike?", "scale": {"min": 0, "max": 100}}}
+        | {"topic": {"kind": "label_tree", "text": "Which?", "tree": {"a": ["x", "y"], "b": ["z"]}}},
+        "protocols": {
+            "compare": {"choice": {"from": "pick"}},
+            "rate": {"arrangement": "single", "about_item": ["fits"]},
+        },
         "steps": [{"questionnaire": "survey", "pages": [["use"]]}],
     }
 )
 A, B = str(UUID(int=1)), str(UUID(int=2))
-RANKS = {A: 1, B: 2}
+RANKED = {"ranks": {A: 1, B: 2}, "not_rankable": []}
 
 
 def stored(value: Any = None, missing: str = "", **details: Any) -> dict[str, Any]:
@@ -97,6 +105,16 @@ def test_a_grid_of_aspects_counts_as_one_place() -> None:
     assert found("straight_lining", one := person(*grid)) == {one.id: (1.0, {"flat": 3, "places": 3})}
 
 
+def test_ratings_are_pooled_over_the_questions_of_a_judgement() -> None:
+    def marked(*targets: str) -> Judged:
+        answers = {f"mark{n}": {target: stored(3) for target in targets} for n in range(5)}
+        return judged(answers=answers | {"sure": {"": stored(1)}, "alike": {"": stored(7)}})
+
+    for targets in ("", A), (A,), (A, B):
+        one = person(*(marked(*targets) for _ in range(3)))
+        assert found("straight_lining", one) == {one.id: (1.0, {"flat": 3, "places": 3})}
+
+
 # ---- untouched sliders -----------------------------------------------------------------------------------------------
 def test_sliders_left_where_they_started_are_counted_by_row() -> None:
     profile = {
@@ -123,14 +141,30 @@ def test_what_was_not_answered_was_not_left_untouched() -> None:
         ({"chosen": 0}, {}, {"chosen": False}),
         ({"better": 1}, {"answers": {"better": {"": stored(B)}}}, {"better": True}),
         ({"better": "tie"}, {"answers": {"better": {"": stored("tie")}}}, {"better": True}),
-        ({"rank": {"ranks": {"0": 1, "1": 2}}}, {"answers": {"rank": {"": stored({"ranks": RANKS})}}}, {"rank": True}),
+        ({"rank": {"ranks": {"0": 1, "1": 2}}}, {"answers": {"rank": {"": stored(RANKED)}}}, {"rank": True}),
+        ({"graded": 0}, {"answers": {"graded": {"": stored({"toward": A, "strength": 2})}}}, {"graded": True}),
+        ({"graded": 1}, {"answers": {"graded": {"": stored({"toward": None, "strength": 0})}}}, {"graded": False}),
+        ({"score": [2, 5]}, {"answers": {"score": {A: stored(2), B: stored(5)}}}, {"score": True}),
+        ({"score": [{"1": 4}, {"1": 5}]}, {"answers": {"score": {A: stored(2), B: stored(5)}}}, {"score": True}),
+        ({"score": 5}, {"answers": {"score": {A: stored(5)}}, "positions": {A: 0}}, {"score": True}),
+        ({"labels": ["x", "y"]}, {"answers": {"labels": {"": stored(["y", "x"])}}}, {"labels": True}),
+        ({"labels": ["x", "y"]}, {"answers": {"labels": {"": stored(["x"])}}}, {"labels": False}),
+        ({"labels": [["x"], ["x", "y"]]}, {"answers": {"labels": {"": stored(["x"])}}}, {"labels": True}),
+        ({"best": [0]}, {"answers": {"best": {"": stored([A])}}}, {"best": True}),
+        ({"key": 5}, {"answers": {"key": {"": stored("5")}}}, {"key": True}),
+        ({"mark": "4"}, {"answers": {"mark": {"": stored(4)}}}, {"mark": True}),
+        ({"fits": "true"}, {"answers": {"fits": {"": stored(True)}}}, {"fits": True}),
+        ({"fits": "no"}, {"answers": {"fits": {"": stored(True)}}}, {"fits": False}),
+        ({"fits": "no"}, {"answers": {"fits": {"": stored(missing="unanswered")}}}, {"fits": False}),
+        ({"fits": "no"}, {"answers": {"fits": {"": stored(missing="not_shown")}}}, {}),
+        ({"chosen": 0}, {"protocol": "rate"}, {}),
         ({"score": {"1": 5}}, {"answers": {"score": {A: stored(2), B: stored(5)}}}, {"score": True}),
         ({"score": {"1": 5}}, {"answers": {"score": {A: stored(5), B: stored(2)}}}, {"score": False}),
-        ({"better": 1}, {}, {"better": False}),
+        ({"better": 1}, {}, {}),
     ],
 )  # fmt: skip
 def test_gold_is_compared_by_the_candidates_position(gold: Any, changes: Any, right: dict[str, bool]) -> None:
-    assert gold_answers(judged(gold=gold, **changes)) == right
+    assert gold_answers(judged(gold=gold, **changes), DOCUMENT) == right
 
 
 def test_who_is_wrong_on_known_items_is_found_with_the_judgements() -> None:
@@ -155,18 +189,48 @@ def test_another_verdict_the_second_time_is_found() -> None:
     assert found("inconsistent_repeats", person(*changed[0], *same)) == {}
 
 
+def whole(**values: Any) -> dict[str, Any]:
+    return {"answers": {name: {"": stored(value)} for name, value in values.items()}}
+
+
+def each(name: str, *values: Any) -> dict[str, Any]:
+    return {"answers": {name: {pk: stored(value) for pk, value in zip((A, B), values, strict=False)}}}
+
+
 @pytest.mark.parametrize(
-    ("answers", "came_to"),
+    ("first", "again", "other"),
     [
-        ({"better": {"": stored("both_bad")}, "why": {"": stored("long words")}}, {"better": "both_bad"}),
-        ({"rank": {"": stored({"ranks": {A: 1, B: 1}})}}, {"rank": {"ranks": {A: 1, B: 1}}}),
-        ({"score": {A: stored(3), B: stored(3)}}, frozenset({A, B})),
-        ({"score": {A: stored(4), B: stored(3)}}, frozenset({A})),
-        ({"why": {"": stored("words")}}, frozenset()),
+        # which candidate is best
+        (whole(better=A, why="words"), whole(better=A, why="others"), False),
+        (whole(better=A), whole(better="tie"), True),
+        (whole(better="tie"), whole(better="both_bad"), True),
+        (whole(graded={"toward": A, "strength": 1}), whole(graded={"toward": A, "strength": 2}), False),
+        (whole(graded={"toward": A, "strength": 1}), whole(graded={"toward": B, "strength": 1}), True),
+        (whole(better=A, why=["x"]), whole(better=A, why=["y"]), False),
+        (whole(points={A: 60, B: 40}), whole(points={A: 61, B: 39}), False),
+        (whole(points={A: 60, B: 40}), whole(points={A: 40, B: 60}), True),
+        (whole(rank=RANKED), whole(rank={"ranks": {A: 2, B: 1}, "not_rankable": []}), True),
+        (whole(grid={"x": {A: 1, B: 2}, "y": {A: 4, B: 2}}), whole(grid={"x": {A: 2, B: 2}, "y": {A: 4, B: 1}}), False),
+        (whole(one=A, two=A, three=A), whole(one=A, two=A, three=B), False),
+        (each("score", 4, 3), each("score", 90, 3), False),
+        (each("score", 4, 3), each("score", 3, 3), True),
+        # what was said of each, where nothing compares them
+        (each("mark1", 0), each("mark1", 1), False),
+        (each("mark1", 0), each("mark1", 4), True),
+        (whole(alike=10), whole(alike=35), False),
+        (whole(alike=10), whole(alike=80), True),
+        (whole(fits=True), whole(fits=False), True),
+        (whole(fits=True, sure=1), whole(fits=True, sure=4), False),
+        (whole(topic=["a/x", "a/y"]), whole(topic=["a/x"]), False),
+        (whole(topic=["a/x"]), whole(topic=["b/z"]), True),
+        (whole(use="Yes"), whole(use="No"), True),
+        (whole(why="words"), whole(why="others"), None),
+        # a draw out of a tie is nobody's choice
+        ({"chosen": UUID(A), "drawn": frozenset({A, B})}, {"chosen": UUID(B), "drawn": frozenset({A, B})}, False),
     ],
-)
-def test_the_verdict_is_about_the_candidates(answers: Any, came_to: Any) -> None:
-    assert verdict(judged(answers=answers)) == came_to
+)  # fmt: skip
+def test_a_verdict_is_another_when_its_direction_is_or_its_values_lie_apart(first: Any, again: Any, other: Any) -> None:
+    assert differs(*twice(first, again), DOCUMENT) is other
 
 
 # ---- pasting ---------------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Flags: raised by checks, decided by researchers."""
 
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, get_args
 
 import pytest
@@ -8,18 +10,22 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from annotation.accounts.models import AuditEntry, User
 from annotation.common.errors import DomainError
 from annotation.participation.models import PageVisit, Participation, Withdrawal
-from annotation.quality.checks import CHECKS
+from annotation.quality import tasks
+from annotation.quality.checks import CHECKS, Person
 from annotation.quality.models import Flag
-from annotation.quality.services import decide_flag, raise_flags
+from annotation.quality.queries import people_of
+from annotation.quality.services import decide_flag, raise_flags, raise_flags_everywhere
 from annotation.studies.document.root import CheckName
 from annotation.studies.loading import checked
 from annotation.studies.models import Study
+from annotation.studies.services import close_study
 from tests.factories import participations as people
-from tests.factories import prism_rows
+from tests.factories import prism_rows, studies
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +74,51 @@ def test_only_the_checks_of_the_document_run(study: Study) -> None:
     prism_rows.publish(study, study.current.document)
     pasted(people.participation(study))
     assert raise_flags(study=study, now=timezone.now()) == 0
+
+
+def test_a_closed_study_is_checked_for_a_while_and_whenever_staff_say(
+    study: Study, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # no worker is there to take the message
+    monkeypatch.setattr(tasks.raise_flags_of_study, "delay", tasks.raise_flags_of_study)
+    closed = timezone.now()
+    pasted(people.participation(study))
+    close_study(study=study, actor="ada", now=closed)
+    raise_flags_everywhere(now=closed + timedelta(hours=3))
+    assert flags() == []
+    raise_flags_everywhere(now=closed + timedelta(minutes=10))
+    assert flags() == [("survey/0", 1.0, "")]
+    Flag.objects.all().delete()
+    owner, other = (User.objects.create_user(name, is_staff=True) for name in ("owner", "other"))
+    Study.objects.update(owner=owner)
+    address = reverse("admin:quality_flag_check", args=[study.pk])
+    for user, status, seen in ((other, 404, []), (owner, 302, [("survey/0", 1.0, "")])):
+        user.user_permissions.set(Permission.objects.filter(content_type__app_label__in=["quality", "studies"]))
+        client.force_login(user)
+        assert (client.post(address).status_code, flags()) == (status, seen)
+    page = client.get(reverse("admin:studies_study_running", args=[study.pk])).content.decode()
+    assert f'action="{address}"' in page
+
+
+def test_a_study_that_fails_keeps_no_other_from_its_checks_and_without_checks_nobody_is_loaded(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pasted(people.participation(study))
+    for slug, checks in (("a-broken", ["pasted_text"]), ("unchecked", [])):
+        studies.study(studies.SMALL | {"study": slug, "checks": checks})
+    asked = []
+
+    def look(of: Study, *, rehearsal: bool) -> Iterator[Person]:
+        asked.append(of.slug)
+        if of.slug == "a-broken":
+            raise ValueError("somebody's words")
+        return people_of(of, rehearsal=rehearsal)
+
+    monkeypatch.setattr("annotation.quality.services.people_of", look)
+    with capture_logs() as logged:
+        raise_flags_everywhere(now=timezone.now())
+    assert (sorted(asked), flags()) == (["a-broken", "small", "small"], [("survey/0", 1.0, "")])
+    assert [(one["event"], one["error"], len(one)) for one in logged] == [("checks_of_study_failed", "ValueError", 4)]
 
 
 def test_who_withdrew_is_not_looked_at(study: Study) -> None:

@@ -3,8 +3,10 @@
 from annotation.studies.questions.aspect_grid import AspectGrid
 from annotation.studies.questions.base import Question
 from annotation.studies.questions.likert import Likert
+from annotation.studies.questions.likert_rows import LikertRows
 from annotation.studies.questions.number import Number
 from annotation.studies.questions.slider import Slider
+from annotation.studies.questions.sliders import Sliders
 from annotation.studies.questions.stars import Stars
 
 Ends = tuple[float | None, float | None]
@@ -16,10 +18,10 @@ def ends_of(question: Question) -> Ends:
         return question.min, question.max
     if isinstance(question, Stars):
         return 1, question.count
-    scale = question.scale if isinstance(question, AspectGrid | Slider) else None
+    scale = question.scale if isinstance(question, AspectGrid | Slider | Sliders) else None
     if scale:
         return scale.min, scale.max
     if isinstance(question, AspectGrid) and question.stars:
         return 1, question.stars
-    points = question.points if isinstance(question, AspectGrid | Likert) else None
+    points = question.points if isinstance(question, AspectGrid | Likert | LikertRows) else None
     return (points.numbers()[0], points.numbers()[-1]) if points else (None, None)
