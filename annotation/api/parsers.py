@@ -9,6 +9,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser, MultiPartParser
 
 from annotation.api.problems import TooLargeError
+from annotation.common.storable import is_storable
 
 
 class PlainJSON(JSONParser):
@@ -20,7 +21,7 @@ class PlainJSON(JSONParser):
         refuse_large(parser_context)
         try:
             parsed = super().parse(stream, media_type, parser_context)
-            odd = any(is_odd(text) for text in texts_in(parsed))
+            odd = not all(is_storable(text) for text in texts_in(parsed))
         except RecursionError:
             raise ParseError("There are too many levels inside each other.") from None
         if odd:
@@ -50,11 +51,6 @@ def texts_in(value: Any) -> Iterator[str]:
         for key, part in value.items():
             yield key
             yield from texts_in(part)
-
-
-def is_odd(text: str) -> bool:
-    """Whether databases refuse it: NUL, and halves of characters."""
-    return "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def canonical(value: Any) -> str:

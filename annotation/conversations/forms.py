@@ -7,6 +7,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from annotation.common.storable import storable
 from annotation.common.timers import read_timers
 from annotation.studies.document.steps import ConversationsStep
 
@@ -19,7 +20,7 @@ class MessageForm:
     """A message: some text, not more than the document allows."""
 
     def __init__(self, data: QueryDict, step: ConversationsStep) -> None:
-        self.text = str(data.get("message", "")).replace("\r\n", "\n").strip()
+        self.text = storable(str(data.get("message", ""))).replace("\r\n", "\n").strip()
         self.timers = read_timers(str(data.get("timers", "")))
         self.error = self._error(step.max_message_chars)
 

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from annotation.assignments.models import Assignment
 from annotation.assignments.services import heartbeat, lease_ahead, skip_place
 from annotation.common.errors import ConflictError, DomainError
+from annotation.common.storable import storable
 from annotation.common.views import error_page
 from annotation.judgements.access import Here, here, own_place
 from annotation.judgements.asking import JudgementForm, waits_for_before
@@ -125,7 +126,7 @@ def before(request: HttpRequest, at: Here, place: UUID) -> HttpResponse:
 def skip(request: HttpRequest, at: Here, place: UUID) -> HttpResponse:
     """Give a place back unjudged, with a reason; the next card comes."""
     asked = own_place(at, place)
-    reason = str(request.POST.get("reason", ""))
+    reason = storable(str(request.POST.get("reason", "")))
     skip_place(assignment_id=asked.pk, participation=at.participation, step=at.step, reason=reason, now=timezone.now())
     return _next(request, at)
 

@@ -10,12 +10,13 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
+from annotation.common.storable import storable
 from annotation.studies.document.root import Consent
 
 REHEARSAL_SALT = "rehearsal"
 REHEARSAL_MAX_AGE = 24 * 60 * 60
 KEY = re.compile(r"\A[A-Za-z0-9-]{8,64}\Z")
-PLACE = re.compile(r"\A[A-Za-z0-9_./-]{1,120}\Z")
+PLACE = re.compile(r"\A[A-Za-z0-9_./-]{1,160}\Z")
 MOST_DRAFT_FIELDS, MOST_DRAFT_CHARS = 2_000, 400_000
 # fields of every study form that are no answers
 FRAME_FIELDS = {"csrfmiddlewaretoken", "timers", "key"}
@@ -79,8 +80,8 @@ class DraftForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        sent = self.sent.lists()
-        fields = {name.removeprefix("field:"): values for name, values in sent if name.startswith("field:")}
+        sent = {name: values for name, values in stored_fields(self.sent).items() if name.startswith("field:")}
+        fields = {name.removeprefix("field:"): values for name, values in sent.items()}
         chars = sum(len(value) for values in fields.values() for value in values)
         if len(fields) > MOST_DRAFT_FIELDS or chars > MOST_DRAFT_CHARS:
             raise ValidationError(_("This is too much for one form."))
@@ -89,7 +90,12 @@ class DraftForm(forms.Form):
 
 def answer_fields(data: QueryDict) -> dict[str, list[str]]:
     """A form's fields as the questions read them, without what belongs to every form."""
-    return {name: [str(value) for value in values] for name, values in data.lists() if name not in FRAME_FIELDS}
+    return {name: values for name, values in stored_fields(data).items() if name not in FRAME_FIELDS}
+
+
+def stored_fields(data: QueryDict) -> dict[str, list[str]]:
+    """Everything that a form sends, as the database can keep it."""
+    return {storable(name): [storable(str(value)) for value in values] for name, values in data.lists()}
 
 
 def one_time_key(data: QueryDict) -> str:

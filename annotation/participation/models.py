@@ -152,7 +152,7 @@ class Draft(models.Model):
     """What was typed and not yet submitted. `place` names the form, e.g. `survey/2` or `turn/<id>`."""
 
     participation = models.ForeignKey(Participation, on_delete=models.CASCADE, related_name="drafts")
-    place = models.CharField(max_length=120)
+    place = models.CharField(max_length=160)
     fields = models.JSONField(default=dict, help_text="Form field → list of values, as the browser sends them.")
     saved_at = models.DateTimeField()
 

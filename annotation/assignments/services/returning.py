@@ -19,6 +19,7 @@ from annotation.studies.queries import document_of
 
 State, Reason = Assignment.State, Assignment.Reason
 AT_ONCE = 500
+MOST_REASON_CHARS = 80
 
 
 def heartbeat(*, participation: Participation, step: ComparisonsStep, now: datetime) -> datetime | None:
@@ -47,6 +48,8 @@ def skip_place(
         raise ConflictError(_("Items cannot be skipped here."))
     if step.skip.reasons and reason not in step.skip.reasons:
         raise DomainError(_("Say why you skip this item."), field="reason")
+    if len(reason) > MOST_REASON_CHARS:
+        raise DomainError(_("Say it in %(most)s characters or fewer.") % {"most": MOST_REASON_CHARS}, field="reason")
     with transaction.atomic():
         Participation.objects.select_for_update(no_key=True).values_list("pk").get(pk=participation.pk)
         mine = Assignment.objects.select_for_update(of=("self",)).filter(participation=participation, step=step.name)

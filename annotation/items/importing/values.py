@@ -7,6 +7,7 @@ import math
 import re
 from typing import Any
 
+from annotation.common.storable import is_storable
 from annotation.items.importing.problems import BadValueError
 
 MOST_CHARS = 1_000_000
@@ -71,7 +72,7 @@ def checked(text: str) -> str:
     """The text, if a database can keep it."""
     if len(text) > MOST_CHARS:
         raise BadValueError(f"has {len(text):,} characters; {MOST_CHARS:,} are allowed")
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text if character > "\ud7ff"):
+    if not is_storable(text):
         raise BadValueError("holds a character that is no text (NUL or half of a pair)")
     return text
 

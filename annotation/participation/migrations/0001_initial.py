@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
             name='Draft',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('place', models.CharField(max_length=120)),
+                ('place', models.CharField(max_length=160)),
                 ('fields', models.JSONField(default=dict, help_text='Form field → list of values, as the browser sends them.')),
                 ('saved_at', models.DateTimeField()),
                 ('participation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='drafts', to='participation.participation')),

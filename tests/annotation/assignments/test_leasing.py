@@ -178,7 +178,7 @@ def test_gold_of_another_step_with_the_same_protocol_is_not_given_again() -> Non
 def test_gold_that_is_not_ready_is_not_given() -> None:
     study = comparisons.comparing(0, step={"gold": {"rate": 1}})
     of_bots, unfinished, bare, held, whole = comparisons.add_items(study, 5, gold={"score": [90, 10]})
-    Item.objects.filter(pk=of_bots.pk).update(tags={"of_bots": True})
+    Item.objects.filter(pk=of_bots.pk).update(made_from={"of_bots": True})
     Candidate.objects.filter(item=unfinished, position=0).update(state=Candidate.State.RUNNING)
     Candidate.objects.filter(item=bare).delete()
     Item.objects.filter(pk=held.pk).update(held="offensive")

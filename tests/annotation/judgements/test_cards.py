@@ -404,3 +404,24 @@ def test_a_card_takes_the_same_number_of_queries_with_many_items() -> None:
             client.get(url(person))
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+def test_what_no_database_keeps_is_left_out_of_every_field_and_the_longest_name_of_a_step_fits() -> None:
+    long = "s" * 80
+    person = cards.judge(items=3, step={"comparisons": long, "skip": {}, "undo": 60})
+    client, at = participations.browser(person), f"/p/{person.pk}/judge/{long}/"
+    place = cards.held(person)
+    odd = {"key": cards.key(), "chosen": "B", "why-touched": "a\0b", "no\0thing": "x\0y"}
+    assert client.post(f"{at}{place.pk}/", odd).status_code == 302
+    draft = Draft.objects.get()
+    assert (draft.place, len(draft.place)) == (f"{long}/judge/{place.pk}", 123)
+    assert (draft.fields["nothing"], draft.fields["why-touched"]) == (["xy"], ["ab"])
+    draft.full_clean()
+    saved = {"place": draft.place, "field:chosen\0": "A\0"}
+    assert client.post(f"/p/{person.pk}/draft/", saved).status_code == 200
+    draft.refresh_from_db()
+    assert draft.fields == {"chosen": ["A"]}
+    skip = f"{at}{cards.held(person).pk}/skip/"
+    assert client.post(skip, {"reason": "x" * 81}).status_code == 400
+    assert client.post(skip, {"reason": "x\0y"}).status_code == 302
+    assert Assignment.objects.get(state="skipped").skip_reason == "xy"
