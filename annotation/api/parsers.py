@@ -1,11 +1,12 @@
 """Bodies as they are read: JSON of a sane size and depth, with texts that every database can store."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from django.conf import settings
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.parsers import JSONParser, MultiPartParser
 
 from annotation.api.problems import TooLargeError
@@ -22,10 +23,13 @@ class PlainJSON(JSONParser):
         try:
             parsed = super().parse(stream, media_type, parser_context)
             odd = not all(is_storable(text) for text in texts_in(parsed))
+            endless = list(endless_numbers(parsed))
         except RecursionError:
             raise ParseError("There are too many levels inside each other.") from None
         if odd:
             raise ParseError("A text holds a character that cannot be stored.")
+        if endless:
+            raise ValidationError(dict.fromkeys(endless, "This number is too large."))
         return parsed
 
 
@@ -51,6 +55,15 @@ def texts_in(value: Any) -> Iterator[str]:
         for key, part in value.items():
             yield key
             yield from texts_in(part)
+
+
+def endless_numbers(value: Any, path: str = "") -> Iterator[str]:
+    """The paths of numbers that no database and no JSON can hold: 1e999 is read as infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path or "the body"
+    elif isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from endless_numbers(part, f"{path}.{key}" if path else str(key))
 
 
 def canonical(value: Any) -> str:

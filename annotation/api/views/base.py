@@ -54,10 +54,11 @@ class Endpoint(GenericAPIView[Any]):
         super().initial(request, *args, **kwargs)
         self.asked_for = self._asked_for(request)
 
-    def once(self, make: Callable[[], Response]) -> Response:
-        """The response that `make` gives, or gave when the request came first under its key."""
+    def once(self, make: Callable[[], Response], *, sent: str | None = None) -> Response:
+        """The response that `make` gives, or gave when the request came first under its key. `sent` stands for a body
+        that is no JSON."""
         request = self.request
-        said = f"{request.method} {request.path}\n{canonical(request.data)}"
+        said = f"{request.method} {request.path}\n{canonical(request.data) if sent is None else sent}"
         reply = once(
             token=self.token,
             key=key_of(request),

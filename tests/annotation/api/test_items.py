@@ -215,3 +215,28 @@ def test_an_upload_without_a_readable_file_is_refused(loader: Script, rows: str)
     unreadable = loader.post(path, {"file": SimpleUploadedFile("a.xyz", b"\x00\x01")})
     assert [one.status_code for one in (nothing, unreadable)] == [422, 422]
     assert loader.post(path, {}, content_type="application/json").status_code == 415
+
+
+# -- what cannot be kept, and what is sent twice -----------------------------------------------------------------------
+def test_a_number_that_is_endless_is_named_by_its_path(loader: Script, rows: str) -> None:
+    body = json.dumps({"items": [pair(tags={"n": 1.5}, gold={"score": [0.5, 2]})]})
+    odd = body.replace("1.5", "1e999").replace("0.5", "-1e999")
+    refused = loader.post(f"/api/v1/{rows}", odd, content_type="application/json")
+    assert (refused.status_code, errors(refused)) == (
+        422,
+        {"items.0.tags.n": "This number is too large.", "items.0.gold.score.0": "This number is too large."},
+    )
+    assert Item.objects.count() == 0
+
+
+def test_a_file_that_is_sent_again_under_its_key_makes_one_job(loader: Script, rows: str) -> None:
+    def send(text: bytes) -> Any:
+        file = SimpleUploadedFile("rows.csv", text)
+        return loader.post(uploads, {"file": file}, headers={"Idempotency-Key": "u-1"})
+
+    uploads = f"/api/v1/{rows.removesuffix('items/')}uploads/"
+    first, again, other = send(b"id,prompt\n1,Why?\n"), send(b"id,prompt\n1,Why?\n"), send(b"id,prompt\n2,How?\n")
+    assert [one.status_code for one in (first, again, other)] == [201, 201, 409]
+    assert (first.json(), SetJob.objects.count()) == (again.json(), 1)
+    both = [loader.send(rows, {"items": [PAIR]}, key="i-1").json() for _ in range(2)]
+    assert (both[0]["items"][0]["new"], both[1]) == (True, both[0])
