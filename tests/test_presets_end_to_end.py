@@ -73,6 +73,8 @@ MARKS: dict[tuple[str, str], tuple[str, set[Any]]] = {
         {"helpfulness", "truthfulness", "honesty", "verbalized_calibration"},
     ),
     ("context_aware", "raw_votes"): ("protocol", {"given", "picked", "written"}),
+    ("context_aware", "agreement"): ("under", {"context"}),
+    ("peering_protocols", "agreement"): ("under", {"protocol"}),
     ("community_alignment", "community_alignment"): ("is_pregenerated_first_prompt", {True, False}),
     ("hpd_v2", "preference"): ("step", {"images"}),
     ("turing_rsa", "linked_tables"): ("protocol", {"similarity"}),
@@ -100,6 +102,7 @@ VOTES = ("raw_votes", ("prompt_a", "response_a", "prompt_b", "response_b", "labe
 LISTWISE = ("listwise", ("prompt", "responses", "ranks", "scores"))
 ASPECTS = ("aspects", ("prompt", "response", "aspect", "value"))
 SOFT = ("soft_preference", ("prompt", "chosen", "rejected", "votes_a", "votes_b", "ties", "n", "p_a"))
+AGREEMENT = ("agreement", ("annotator", "annotator_kind", "under"))
 LINKED = ("judgements", ("judgement_id", "protocol", "answers", "timings", "superseded_by", "submitted_at"))
 PLAYS = [
     Play("multipref", 5, {"multipref": ("multipref", MULTIPREF), "preference": PREFERENCE, "soft_preference": SOFT,
@@ -117,8 +120,9 @@ PLAYS = [
     Play("dove_joint", 3, {"joint_preference": (
         "joint_preference", ("prompt_a", "response_a", "prompt_b", "response_b", "label")), "raw_votes": VOTES}),
     Play("context_aware", 3, {"context_preference": (
-        "context_preference", ("context", "prompt", "a", "b", "label")), "raw_votes": VOTES}),
-    Play("peering_protocols", 3, {"raw_votes": VOTES, "listwise": LISTWISE, "aspects": ASPECTS}),
+        "context_preference", ("context", "prompt", "a", "b", "label")), "agreement": AGREEMENT, "raw_votes": VOTES}),
+    Play("peering_protocols", 3, {"raw_votes": VOTES, "agreement": AGREEMENT, "listwise": LISTWISE,
+                                  "aspects": ASPECTS}),
     Play("adparaphrase", 3, {"raw_votes": VOTES, "soft_preference": SOFT, "preference": PREFERENCE,
                               "linked_tables": LINKED}),
     Play("rationales", 3, {"rationales": ("rationales", ("prompt", "responses", "rationale")),
@@ -176,8 +180,10 @@ def running(play: Play) -> Study:
 
 
 def shortened(tree: dict[str, Any]) -> dict[str, Any]:
-    """The preset with few items a person, so that all presets are played in little time; nothing else is less."""
-    return tree | {"steps": [step | FEW if "comparisons" in step else longer(step) for step in tree["steps"]]}
+    """The preset with few items a person, so that all presets are played in little time; nothing else is less. Where
+    everybody judges the same items under two protocols, they judge all."""
+    few = [step | FEW if isinstance(step.get("protocol"), str) else longer(step) for step in tree["steps"]]
+    return tree | {"steps": few}
 
 
 def longer(step: dict[str, Any]) -> dict[str, Any]:

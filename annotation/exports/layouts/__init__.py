@@ -1,6 +1,7 @@
 """The registry of export layouts: one line each."""
 
 from annotation.common.errors import DomainError
+from annotation.exports.layouts.agreement import Agreement
 from annotation.exports.layouts.aspects import Aspects
 from annotation.exports.layouts.base import Layout
 from annotation.exports.layouts.community_alignment import CommunityAlignment
@@ -33,6 +34,7 @@ LAYOUTS: dict[str, Layout] = {
         ContextPreference(),
         Rationales(),
         RawVotes(),
+        Agreement(),
         MultiPref(),
         HelpSteer2(),
         HelpSteer2Preference(),
