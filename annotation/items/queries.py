@@ -3,6 +3,8 @@
 import uuid
 from collections.abc import Iterable
 
+from django.db.models import QuerySet
+
 from annotation.items.models import Draw, Item
 from annotation.studies.document.models import ModelRules
 from models_serving.catalog.models import ServedModel
@@ -36,6 +38,15 @@ def entries_used(item: Item) -> set[str]:
 
 
 def shown_items(ids: Iterable[uuid.UUID]) -> list[uuid.UUID]:
-    """Which of these items were shown to somebody: a person has, or had, a place with them."""
-    shown = Item.objects.filter(pk__in=list(ids), assignments__participation__isnull=False)
-    return list(shown.values_list("pk", flat=True).distinct())
+    """Which of these items were shown to somebody, themselves or in what was made of them: a person has, or had, a
+    place with them."""
+    wanted = list(ids)
+    shown = Item.objects.filter(assignments__participation__isnull=False)
+    found = set(shown.filter(pk__in=wanted).values_list("pk", flat=True))
+    made = shown.filter(pk__in=made_of(wanted).values("pk"))
+    return [*found | {uuid.UUID(base) for base in made.values_list("made_from__item", flat=True)}]
+
+
+def made_of(ids: Iterable[uuid.UUID]) -> QuerySet[Item]:
+    """The items that were made of these: pairs of a tournament, triads."""
+    return Item.objects.filter(made_from__item__in=[str(pk) for pk in ids])

@@ -21,7 +21,7 @@ from annotation.items.importing.mapping import read_mapping
 from annotation.items.importing.media import MediaFolder
 from annotation.items.importing.shaping import CandidateDraft, ItemDraft, Shaper
 from annotation.items.models import Candidate, Item, ItemSet, MediaFile, SetJob
-from annotation.items.queries import shown_items
+from annotation.items.queries import made_of, shown_items
 from annotation.items.services.imports import drop_upload, source_of
 from annotation.items.services.jobs import Clock, Lease, do_job
 
@@ -188,8 +188,8 @@ def _with_ids(part: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:
 
 
 def _take_over_changed(job: SetJob, item_set: ItemSet) -> None:
-    """Rows that were there before in another form: the item stays the same row, with the new content. Somebody may have
-    been shown it since the file was checked; then nothing is imported."""
+    """Rows that were there before in another form: the item stays the same row, with the new content; what was made of
+    it goes, and is made anew. Somebody may have been shown it since the file was checked; then nothing is imported."""
     staged = Item.objects.filter(import_job=job, item_set__isnull=True)
     there = Item.objects.filter(item_set=item_set).values("external_id")
     changed = list(staged.filter(external_id__in=there).values_list("pk", flat=True))
@@ -203,6 +203,7 @@ def _take_over(staged_ids: list[uuid.UUID], item_set: ItemSet, job: SetJob) -> N
     shown = shown_items([item.pk for item in olds.values()])
     if shown:
         raise ConflictError(f"{len(shown)} items: each {SHOWN}.")
+    made_of(item.pk for item in olds.values()).delete()
     Candidate.objects.filter(item__in=[item.pk for item in olds.values()]).delete()
     candidates = list(Candidate.objects.filter(item__in=staged_ids).select_related("item"))
     for candidate in candidates:

@@ -13,6 +13,7 @@ from annotation.assignments.policies.triads import covering_triads
 from annotation.assignments.ratings import PRIOR_SD, variances_of_differences
 from annotation.assignments.services import open_missing_places, refresh_keys, refresh_keys_everywhere
 from annotation.items.models import Candidate, Item
+from annotation.judgements.services import change_judgement
 from annotation.participation.models import Participation
 from annotation.studies.document.comparisons import SelectionPolicy
 from annotation.studies.models import Study
@@ -71,6 +72,32 @@ def test_the_next_round_waits_for_all_places_of_the_one_before() -> None:
     # what was opened meanwhile is not opened once more
     comparisons.open_all(study)
     assert (len(matches()), Assignment.objects.count()) == (3, 6)
+
+
+@pytest.mark.django_db
+def test_a_changed_judgement_changes_the_next_round_until_somebody_is_shown_it() -> None:
+    person = comparisons.person(tournament(4, undo=60))
+    for _ in range(2):
+        place = comparisons.leased(person)
+        assert place is not None
+        comparisons.judged(place, [2, 1])
+    first, second = place.item.candidates.all()
+    before = Candidate.objects.get(pk=place.presentation.order[0])
+    other = second if before == first else first
+    finals = []
+    for values in ([1, 2], [2, 1], [1, 2]):
+        change_judgement(
+            assignment_id=place.pk,
+            participation=person,
+            key=f"change-{len(finals)}",
+            fields=comparisons.fields_of(place, values),
+            timings={},
+            now=timezone.now(),
+        )
+        finals.append(matches()[-1][place.item.made_from["match"]])
+        if len(finals) == 2:
+            assert comparisons.leased(comparisons.person(person.study)) is not None
+    assert (len(matches()), finals) == (3, [other.provenance["model"], *[before.provenance["model"]] * 2])
 
 
 @pytest.mark.django_db

@@ -12,6 +12,7 @@ from annotation.common.errors import ConflictError, DocumentError, DomainError
 from annotation.items.importing import checking
 from annotation.items.models import Candidate, Item, MediaFile, SetJob
 from annotation.items.services import import_runs
+from annotation.items.services.deriving import Derived, derive_items
 from annotation.items.services.imports import receive_file, request_check, request_import, take_path
 from annotation.items.services.jobs import cancel_job, sweep_jobs
 from tests.factories.item_files import checked, empty_set, imported, jsonl, pair, png, ran, zip_bytes
@@ -119,6 +120,22 @@ def test_a_changed_row_that_somebody_saw_is_refused_and_nothing_is_imported(pair
     with pytest.raises(ConflictError):
         request_import(job=job, actor="test", now=timezone.now())
     assert (contents()[2][1], Item.objects.count()) == ("Question 2?", 7)
+
+
+def test_what_was_made_of_a_changed_row_goes_with_it_unless_somebody_saw_that(pairs: Path) -> None:
+    imported(pairs)
+    made = []
+    for name in ("p1", "p2"):
+        base = Item.objects.get(external_id=name)
+        wanted = [Derived(f"triads/{base.pk}/0", list(base.candidates.all()), {"triad": 0})]
+        made += derive_items(base=base, wanted=wanted, now=timezone.now())
+    jsonl(pairs, [pair(1, prompt="New?")])
+    imported(pairs)
+    assert set(Item.objects.filter(pk__in=[one.pk for one in made])) == {made[1]}
+    shown_to_somebody(made[1])
+    jsonl(pairs, [pair(2, prompt="New?")])
+    job = checked(pairs)
+    assert [(one["line"], one["text"]) for one in job.report["problems"]] == [(1, checking.SHOWN)]
 
 
 def test_somebody_who_sees_an_item_between_dry_run_and_import_stops_the_import(
