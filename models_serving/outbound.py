@@ -9,7 +9,9 @@ import contextlib
 import functools
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import httpcore
@@ -58,12 +60,39 @@ def _addresses(found: Iterable[Any], host: str, port: int) -> list[str]:
     return addresses
 
 
+def _resolved(host: str, port: int, seconds: float) -> list[Any]:
+    """The addresses of a name, in a thread of its own: a name server that says nothing would hold this one for long."""
+    answer: Future[list[Any]] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    try:
+        return answer.result(max(seconds, 0.001))
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout(f"the host name {host} was not resolved in time") from error
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError(f"the host name {host} cannot be resolved") from error
+
+
 class _TimedStream(httpcore.NetworkStream):
-    """A blocking read cannot be interrupted from outside, so every read itself ends at the clock's nearest limit."""
+    """Every read ends at the clock's nearest limit, and when the clock is cut."""
 
     def __init__(self, stream: httpcore.NetworkStream, clock: PhaseClock) -> None:
         self._stream = stream
         self._clock = clock
+        clock.on_cut(self._shut)
+
+    def _shut(self) -> None:
+        """Wakes whoever reads: closing would not. The other side sees the end of the connection."""
+        found: socket.socket = self._stream.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            # the plain way also under TLS: there is nothing left to say
+            socket.socket.shutdown(found, socket.SHUT_RDWR)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         left = self._clock.left()
@@ -101,16 +130,15 @@ class _GuardedNetwork(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise httpcore.ConnectError(f"the host name {host} cannot be resolved") from error
+        until = self._clock.elapsed() + min(timeout or self._clock.left(), self._clock.left())
+        found = _resolved(host, port, until - self._clock.elapsed())
         failure: Exception = httpcore.ConnectError("no address")
-        for address in _addresses(found, host, port):
+        addresses = _addresses(found, host, port)
+        for number, address in enumerate(addresses):
+            share = (until - self._clock.elapsed()) / (len(addresses) - number)
             try:
-                left = max(min(timeout or self._clock.left(), self._clock.left()), 0.001)
-                stream = self._network.connect_tcp(address, port, left, local_address, socket_options)
-            except httpcore.ConnectError as error:
+                stream = self._network.connect_tcp(address, port, max(share, 0.001), local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
             else:
                 return _TimedStream(stream, self._clock)
@@ -136,10 +164,12 @@ class _GuardedAsyncNetwork(httpcore.AsyncNetworkBackend):
         except OSError as error:
             raise httpcore.ConnectError(f"the host name {host} cannot be resolved") from error
         failure: Exception = httpcore.ConnectError("no address")
-        for address in _addresses(found, host, port):
+        addresses = _addresses(found, host, port)
+        share = timeout / len(addresses) if timeout and addresses else timeout
+        for address in addresses:
             try:
-                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
-            except httpcore.ConnectError as error:
+                return await self._network.connect_tcp(address, port, share, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
 

@@ -1,5 +1,5 @@
 """Reads a model's stream in a thread of its own, so that the job that waits for it can renew its lease while the model
-is silent. The thread touches no database and ends soon after it is told to stop."""
+is silent. The thread touches no database."""
 
 import queue
 import threading
@@ -11,10 +11,12 @@ ROOM = 256
 
 
 class Pump:
-    """Use as a context manager; `next` gives one event at a time."""
+    """Use as a context manager; `next` gives one event at a time. Left before the end, it cuts the stream and waits
+    for the thread: from then on the model is asked nothing any more."""
 
-    def __init__(self, start: Callable[[], Generator[Event]]) -> None:
+    def __init__(self, start: Callable[[], Generator[Event]], cut: Callable[[], None]) -> None:
         self._start = start
+        self._cut = cut
         self._events: queue.Queue[Event | BaseException] = queue.Queue(ROOM)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="model-stream", daemon=True)
@@ -25,6 +27,8 @@ class Pump:
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
+        self._cut()
+        self._thread.join()
 
     def next(self, timeout: float) -> Event | None:
         """The next event, or `None` where none came in time. Raises what the stream raised."""
@@ -51,7 +55,7 @@ class Pump:
     def _put(self, event: Event | BaseException) -> bool:
         while not self._stopped.is_set():
             try:
-                self._events.put(event, timeout=0.5)
+                self._events.put(event, timeout=0.1)
             except queue.Full:
                 continue
             return True

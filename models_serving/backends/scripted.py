@@ -24,7 +24,6 @@ import hashlib
 import itertools
 import json
 import re
-import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -71,9 +70,9 @@ class Scripted:
             if not isinstance(act, _Pause):
                 yield act
             elif act.seconds < (left := clock.left()):
-                time.sleep(act.seconds)
+                clock.sleep(act.seconds)
             else:
-                time.sleep(max(left, 0))
+                clock.sleep(max(left, 0))
                 raise TimeoutError
 
     async def apieces(

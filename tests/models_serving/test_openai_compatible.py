@@ -3,10 +3,13 @@
 import contextlib
 import itertools
 import json
+import socket
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 from hypothesis import given
@@ -19,7 +22,8 @@ from models_serving.backends.openai_compatible import _retry_after
 from models_serving.backends.sse import EventParser, EventTooLongError
 from models_serving.client import OutboundError, probe, set_guard, stream_sync
 from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, GenerationRequest, Usage
-from tests.models_serving.asking import QUICK, WAYS, a_request
+from models_serving.limits import PhaseClock
+from tests.models_serving.asking import PATIENT, QUICK, WAYS, a_request, ask_sync
 from tests.models_serving.stub import Exchange, StubServer
 
 Ask = Callable[[Endpoint, GenerationRequest], list[Event]]
@@ -220,6 +224,81 @@ def test_the_key_comes_from_the_environment_and_goes_nowhere_but_the_header(
     assert f"Authorization: Bearer {KEY}" in stub.exchanges[0].head
     assert last.error == "HTTP 401: wrong key ***"
     assert KEY not in repr(last) + caplog.text
+
+
+@both_ways
+def test_a_dead_address_of_a_host_takes_its_share_of_the_time_and_hides_no_living_one(
+    ask: Ask, stub: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    class Half(httpcore.SyncBackend):
+        def connect_tcp(self, host: str, port: int, timeout: float | None = None, *more: Any) -> Any:
+            given.append((host, timeout is not None and timeout <= 0.5))
+            if host == "127.0.0.2":
+                raise httpcore.ConnectTimeout("timed out")
+            return super().connect_tcp(host, port, timeout, *more)
+
+    class AsyncHalf(httpcore.AnyIOBackend):
+        async def connect_tcp(self, host: str, port: int, timeout: float | None = None, *more: Any) -> Any:  # noqa: ASYNC109 - httpcore's
+            given.append((host, timeout is not None and timeout <= 0.5))
+            if host == "127.0.0.2":
+                raise httpcore.ConnectTimeout("timed out")
+            return await super().connect_tcp(host, port, timeout, *more)
+
+    resolve = socket.getaddrinfo
+
+    def found(host: str, port: int, *more: Any, **others: Any) -> list[Any]:
+        hosts = ["127.0.0.2", "127.0.0.1"] if host == "gpu.example" else [host]
+        return [entry for one in hosts for entry in resolve(one, port, *more, **others)]
+
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.event("ok", "stop")
+        exchange.done()
+
+    stub.answer = answer
+    monkeypatch.setattr(httpcore, "SyncBackend", Half)
+    monkeypatch.setattr(httpcore, "AnyIOBackend", AsyncHalf)
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    endpoint = Endpoint("openai_compatible", stub.url.replace("127.0.0.1", "gpu.example"))
+    last = ask(endpoint, a_request(limits=replace(PATIENT, connect=1.0)))[-1]
+    assert isinstance(last, Finished)
+    assert (last.text, [host for host, _ in given], given[0][1]) == ("ok", ["127.0.0.2", "127.0.0.1"], True)
+
+
+def test_a_name_server_that_says_nothing_holds_a_thread_no_longer_than_a_connection_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: said.wait(20) and [])
+    endpoint = Endpoint("openai_compatible", "http://gpu.example/v1")
+    last = failed(ask_sync(endpoint, a_request(limits=replace(PATIENT, connect=0.1))))
+    assert (last.kind, last.error, said.is_set()) == ("timeout", "connect: no connection in time", False)
+    said.set()
+
+
+def test_an_answer_can_be_cut_from_another_thread_while_the_server_says_nothing(stub: StubServer) -> None:
+    silent = threading.Event()
+
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        silent.set()
+        exchange.wait_until_gone()
+
+    stub.answer = answer
+    request = a_request()
+    clock, ends = PhaseClock(request.limits), []
+    thread = threading.Thread(target=lambda: ends.extend(stream_sync(at(stub), request, clock)))
+    thread.start()
+    assert silent.wait(10)
+    clock.cut()
+    # the limits of the request are twice as long
+    assert stub.exchanges[0].gone.wait(10)
+    thread.join(10)
+    assert ([type(end) for end in ends], thread.is_alive()) == ([Failed], False)
+    [late] = stream_sync(at(stub), request, clock)
+    assert isinstance(late, Failed)
 
 
 @both_ways

@@ -15,7 +15,7 @@ from annotation.conversations.pump import Pump
 from annotation.conversations.services.settling import Outcome, settle_failure, settle_success
 from annotation.items.asking import decided_request, is_together, judged_end, key_of
 from annotation.items.models import Candidate, Generation
-from annotation.items.services.generations import claim_generation, renew_lease
+from annotation.items.services.generations import claim_generation, is_wanted, renew_lease
 from annotation.studies.document.models import ModelRules
 from annotation.studies.queries import document_of
 from models_serving.catalog.board import CatalogBoard
@@ -28,9 +28,12 @@ from models_serving.contracts import (
     Finished,
     GenerationRequest,
 )
+from models_serving.limits import PhaseClock
 
 LEASE = timedelta(seconds=15)
 RENEW_EVERY = 4.0
+# how often a job looks whether its answer is still wanted
+LOOK_EVERY = 1.0
 # at most 25 events a second and candidate, however fast the model is
 SAY_EVERY = 0.04
 SAID: dict[str, Kind] = {"final": "done", "again": "reset", "replaced": "replaced"}
@@ -69,7 +72,7 @@ class _Job:
         # what one call writes for all slots is shown when it has been taken apart
         self.together = is_together(generation.candidate)
         self.unsaid: list[str] = []
-        self.said_at = self.renewed_at = monotonic()
+        self.said_at = self.renewed_at = self.looked_at = monotonic()
 
     def run(self) -> None:
         rules = document_of(self.turn.conversation.version).models
@@ -109,7 +112,7 @@ class _Job:
 
     def _patience(self) -> float:
         until_say = self.said_at + SAY_EVERY if self.unsaid else float("inf")
-        return min(until_say, self.renewed_at + RENEW_EVERY) - monotonic()
+        return min(until_say, self.looked_at + LOOK_EVERY) - monotonic()
 
     def _say_rest(self) -> None:
         if self.unsaid:
@@ -118,9 +121,13 @@ class _Job:
             self.said_at = monotonic()
 
     def _keep_lease(self) -> bool:
-        if monotonic() - self.renewed_at < RENEW_EVERY:
+        now = monotonic()
+        if now - self.looked_at < LOOK_EVERY:
             return True
-        self.renewed_at = monotonic()
+        self.looked_at = now
+        if now - self.renewed_at < RENEW_EVERY:
+            return is_wanted(self.generation)
+        self.renewed_at = now
         return renew_lease(generation=self.generation, lease_until=self.clock() + LEASE)
 
     def _asked(self, rules: ModelRules) -> Generator[Event | None]:
@@ -139,7 +146,8 @@ class _Job:
 
     def _pumped(self, endpoint: Endpoint, request: GenerationRequest) -> Generator[Event | None]:
         """The stream, read beside this thread, so that the lease can be kept while the model is silent."""
-        with Pump(lambda: stream_sync(endpoint, request)) as pump:
+        clock = PhaseClock(request.limits)
+        with Pump(lambda: stream_sync(endpoint, request, clock), clock.cut) as pump:
             while True:
                 yield pump.next(self._patience())
 

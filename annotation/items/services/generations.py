@@ -43,6 +43,11 @@ def renew_lease(*, generation: Generation, lease_until: datetime) -> bool:
     return Generation.objects.filter(pk=generation.pk, state=RUNNING).update(lease_until=lease_until) == 1
 
 
+def is_wanted(generation: Generation) -> bool:
+    """Whether the attempt still runs: nobody took it over or cancelled it."""
+    return Generation.objects.filter(pk=generation.pk, state=RUNNING).exists()
+
+
 def finish_generation(
     *, generation: Generation, finished: Finished, revision: ModelRevision | None, now: datetime
 ) -> bool:

@@ -1,6 +1,7 @@
 """Two at once: real threads on a real database, each with its own connection."""
 
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +11,19 @@ from django.db import connections
 from django.utils import timezone
 
 from annotation.conversations.models import Conversation, Turn
-from annotation.conversations.services.conversations import finish_conversation, start_conversation
+from annotation.conversations.services.conversations import (
+    abandon_conversation,
+    finish_conversation,
+    start_conversation,
+)
 from annotation.conversations.services.generation import generate
 from annotation.conversations.services.turns import Spoken, judge_turn, retry_turn, start_turn
 from annotation.items.models import Candidate, Draw, Generation
 from annotation.judgements.models import Judgement
-from models_serving.catalog.models import ServedModel
+from models_serving.catalog.models import OpenRequest, ServedModel
 from tests.factories import openings, participations, talks
+from tests.live import wait_until
+from tests.models_serving.stub import Exchange, StubServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AT_ONCE = 6
@@ -49,6 +56,19 @@ def at_once(act: Callable[[int], Any], count: int = AT_ONCE) -> list[Any]:
     return got
 
 
+def jobs_of(candidate_ids: list[uuid.UUID]) -> list[threading.Thread]:
+    """A thread each, at work on an answer."""
+
+    def work(pk: uuid.UUID) -> None:
+        generate(candidate_id=pk, clock=timezone.now)
+        connections.close_all()
+
+    threads = [threading.Thread(target=work, args=(pk,)) for pk in candidate_ids]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
 def kinds(got: list[Any]) -> dict[str, int]:
     names = [type(one).__name__ for one in got]
     return {name: names.count(name) for name in sorted(set(names))}
@@ -73,6 +93,26 @@ def test_the_same_judgement_posted_at_once_is_stored_once_with_one_receipt() -> 
     assert len({one.judgement.receipt for one in got}) == 1
     assert [one.repeated for one in got].count(False) == 1
     assert Judgement.objects.count() == 1
+
+
+def test_leaving_a_talk_cuts_an_answer_that_has_not_begun_and_then_frees_its_place() -> None:
+    stub = StubServer()
+    stub.answer = Exchange.wait_until_gone
+    ServedModel.objects.update(backend="openai_compatible", url=stub.url, options={})
+    talk = talks.conversation(talks.talker())
+    candidate = talks.said(talk).item.candidates.all()[0]
+    try:
+        [job] = jobs_of([candidate.pk])
+        wait_until("the endpoint is asked", lambda: stub.exchanges, seconds=20)
+        assert OpenRequest.objects.count() == 1
+        abandon_conversation(conversation_id=talk.pk, participation=talk.participation, now=timezone.now())
+        # the answer might have begun until half a minute had passed
+        assert stub.exchanges[0].gone.wait(15)
+        job.join(15)
+        assert (job.is_alive(), OpenRequest.objects.count()) == (False, 0)
+    finally:
+        stub.close()
+    assert [thread for thread in threading.enumerate() if thread.name == "model-stream"] == []
 
 
 def test_one_key_with_different_bodies_at_once_keeps_exactly_one() -> None:
