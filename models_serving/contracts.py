@@ -142,8 +142,9 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of an answer. `sent` is the exact body that went out, `report` what the server said of itself. `endpoint`
-    and `tries` are filled in by `client.ask`: which one answered, and what was tried before."""
+    """The end of an answer. `sent` is the exact body that went out, `report` what the server said of itself, `asked`
+    where it was asked. `endpoint` and `tries` are filled in by `client.ask`: what provenance calls the one that
+    answered, and what was tried before."""
 
     text: str
     finish_reason: FinishReason
@@ -151,6 +152,7 @@ class Finished:
     timings: Timings
     sent: Mapping[str, Any]
     report: Mapping[str, Any]
+    asked: Endpoint | None = None
     endpoint: str = ""
     tries: tuple[Try, ...] = ()
 

@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Count, Q, QuerySet
 
-from annotation.conversations.capacity import capacity_of, load_of
+from annotation.conversations.capacity import Load, capacity_of, load_of
 from annotation.conversations.models import Admission
 from annotation.conversations.queries import step_of
 from annotation.participation.models import Participation
+from annotation.studies.models import StudyVersion
 
 LOOKED_LATELY = timedelta(seconds=60)
 # an estimate is made from the last so many minutes, where at least so many people were let in
@@ -18,8 +19,9 @@ OBSERVED, ENOUGH = timedelta(minutes=15), 3
 
 @dataclass(frozen=True, slots=True)
 class InLine:
-    """Where somebody stands who waits for room: how many are before them, and about how many minutes it takes, where
-    enough people were let in lately to say so. `answers`: whether the models answer at all."""
+    """Where somebody stands who waits for room: how many are before them for any of their models, of whatever study,
+    and about how many minutes it takes, where enough of those were let in lately to say so. `answers`: whether the
+    models answer at all."""
 
     admitted: bool
     ahead: int
@@ -38,12 +40,21 @@ def line_of(participation: Participation, now: datetime) -> InLine | None:
     mine = rows.filter(participation=participation).select_related("version").first()
     if mine is None:
         return None
-    before = Q(asked_at__lt=mine.asked_at) | Q(asked_at=mine.asked_at, pk__lt=mine.pk)
-    same = Q(version__study=mine.version.study_id, state=Admission.State.WAITING)
-    ahead = rows.filter(before & same, seen_at__gt=now - LOOKED_LATELY).count()
-    lately = Admission.objects.filter(version__study=mine.version.study_id, admitted_at__gt=now - OBSERVED).count()
-    minutes = math.ceil((ahead + 1) * OBSERVED.total_seconds() / 60 / lately) if lately >= ENOUGH else None
     step = step_of(mine.version, mine.step)
+    load = load_of(mine.version, step)
+    before = Q(asked_at__lt=mine.asked_at) | Q(asked_at=mine.asked_at, pk__lt=mine.pk)
+    waiting = rows.filter(before, state=Admission.State.WAITING, seen_at__gt=now - LOOKED_LATELY)
+    ahead = _sharing(waiting, load)
+    lately = _sharing(Admission.objects.filter(admitted_at__gt=now - OBSERVED), load)
+    minutes = math.ceil((ahead + 1) * OBSERVED.total_seconds() / 60 / lately) if lately >= ENOUGH else None
     target = step.admission.first_token if step.admission else 0.0
-    answers = all(capacity_of(pk, target, now) for pk in load_of(mine.version, step))
+    answers = all(capacity_of(pk, target, now) for pk in load)
     return InLine(mine.state == Admission.State.ADMITTED, ahead, minutes, answers)
+
+
+def _sharing(rows: QuerySet[Admission], load: Load) -> int:
+    """How many of them would ask one of these models. Looks at each step that people wait for, not at everybody."""
+    steps = list(rows.order_by().values_list("version", "step").annotate(count=Count("pk")))
+    versions = StudyVersion.objects.in_bulk({version for version, _, _ in steps})
+    loads = ((count, load_of(versions[pk], step_of(versions[pk], step))) for pk, step, count in steps)
+    return sum(count for count, other in loads if load.keys() & other.keys())

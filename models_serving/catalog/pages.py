@@ -40,7 +40,7 @@ def _facts(row: ServedEndpoint) -> list[tuple[str, str]]:
     facts = [("server", server or "not recognised")]
     if found.get("context"):
         facts.append(("context", f"{found['context']} tokens"))
-    if row.examined_at is None:
+    if row.examined_at is None or "honours" not in found:
         return [*facts, ("tried", "not yet: what it honours is taken from what is known of its kind")]
     seed = {True: "repeats its text", False: "does not repeat its text", None: "cannot be sent"}
     return [

@@ -105,6 +105,15 @@ class _Asking:
             if isinstance(place, NoPlace):
                 yield self._without_place(place)
                 return
+            if place.key in self.tried:
+                # the others are full, and this one failed a moment ago
+                self.board.give_back(place, None)
+                pause = self._next_round()
+                if pause is None:
+                    yield self._without_place(NoPlace(self.tries[-1].error))
+                    return
+                yield from self._rest(pause)
+                continue
             asked_at = self._elapsed()
             end = yield from self._once(place)
             if isinstance(end, Failed) and (pause := self._pause(place, end)) is not None:
@@ -170,10 +179,16 @@ class _Asking:
         self.tried |= {place.key}
         if self.board.others(self.tried):
             return 0.0
-        if (end.kind not in LATER and not silent) or self.rounds >= len(PAUSES):
+        if end.kind not in LATER and not silent:
             return None
-        # every endpoint was tried: the round begins anew after a pause
-        pause = max(end.retry_after or 0.0, PAUSES[self.rounds])
+        return self._next_round(end.retry_after or 0.0)
+
+    def _next_round(self, least: float = 0.0) -> float | None:
+        """Every endpoint that has room was tried: seconds until all may be asked again, `None` where no time is left
+        for that."""
+        if self.rounds >= len(PAUSES):
+            return None
+        pause = max(least, PAUSES[self.rounds])
         self.tried, self.rounds = frozenset(), self.rounds + 1
         return pause if pause < self._left() else None
 

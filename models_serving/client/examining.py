@@ -1,4 +1,4 @@
-"""What an endpoint can really do, found by trying: a handful of tiny requests. Servers that take a parameter and do
+"""What an endpoint can really do, found by trying: a dozen tiny requests. Servers that take a parameter and do
 nothing with it are why the list of their dialect is not enough."""
 
 from collections.abc import Iterable
@@ -39,6 +39,7 @@ MILD: dict[str, Any] = {
 FEW, SEED = 16, 7
 PATIENCE = TimeLimits(first_token=30.0, between_tokens=20.0, total=60.0, max_chars=20_000)
 QUESTION = (Message("user", "Name ten animals, one after another."),)
+SHORT = (Message("user", "Answer with one word: are whales animals?"),)
 
 
 class ExaminationError(Exception):
@@ -46,7 +47,7 @@ class ExaminationError(Exception):
 
 
 def examine(endpoint: Endpoint, model: str) -> Capabilities:
-    """Try it. Raises `ExaminationError` where it gives no answer at all. Costs some five answers of 16 tokens."""
+    """Try it. Raises `ExaminationError` where it gives no answer at all. Costs some twelve answers of 16 tokens."""
     report = probe(endpoint, model)
     if not report.serves:
         raise ExaminationError(report.error)
@@ -68,6 +69,9 @@ class _Examination:
         refused = self._refused()
         known = honoured(self.endpoint) - set(refused)
         ignored = self._ignored(known)
+        seed_repeats = self._repeats(Sampling(temperature=1.0, seed=SEED)) if "seed" in known else None
+        if seed_repeats is False:
+            ignored.append("seed")
         honours = known - set(ignored)
         return Capabilities(
             dialect=self.endpoint.dialect,
@@ -77,7 +81,7 @@ class _Examination:
             refused=tuple(sorted(refused)),
             ignored=tuple(sorted(ignored)),
             counts_tokens=isinstance(self.plain, Finished) and self.plain.usage.completion_tokens is not None,
-            seed_repeats=self._repeats() if "seed" in honours else None,
+            seed_repeats=seed_repeats,
             first_token_s=self.plain.timings.first_token,
         )
 
@@ -99,13 +103,27 @@ class _Examination:
 
     def _ignored(self, known: frozenset[str]) -> list[str]:
         ignored = []
-        counted = self.plain.usage.completion_tokens if isinstance(self.plain, Finished) else None
+        counted = _counted(self.plain)
         # a chat template's own end may be counted, too
         if "max_tokens" in known and counted is not None and counted > FEW + 2:
             ignored.append("max_tokens")
         if "stop" in known and self._goes_past_a_stop():
             ignored.append("stop")
+        # of one token there is nothing to draw
+        if "top_k" in known and self._repeats(Sampling(temperature=2.0, top_k=1)) is False:
+            ignored.append("top_k")
+        if "min_tokens" in known and self._ends_too_soon():
+            ignored.append("min_tokens")
         return ignored
+
+    def _ends_too_soon(self) -> bool:
+        """Whether an answer that is short by itself is as short where it was to be longer. A stop string does not tell:
+        some servers stop at it before `min_tokens`, and still let the model end no sooner."""
+        short = _counted(self._answer(self.length, SHORT))
+        if short is None or short >= FEW // 2:
+            return False
+        again = _counted(self._answer(replace(self.length, min_tokens=FEW), SHORT))
+        return again is not None and again < FEW // 2
 
     def _goes_past_a_stop(self) -> bool:
         """Whether a word of an answer comes again in the same answer that was to stop before it."""
@@ -118,19 +136,23 @@ class _Examination:
         again = self._answer(replace(same, stop=(word,)))
         return isinstance(again, Finished) and word in again.text
 
-    def _repeats(self) -> bool | None:
-        """Whether one seed gives one text at a temperature at which two draws differ."""
-        drawn = replace(self.length, temperature=1.0, seed=SEED)
+    def _repeats(self, sampling: Sampling) -> bool | None:
+        """Whether two answers are the same, at a temperature at which two draws differ."""
+        drawn = replace(sampling, max_tokens=self.length.max_tokens)
         one, two = self._answer(drawn), self._answer(drawn)
         return one.text == two.text if isinstance(one, Finished) and isinstance(two, Finished) else None
 
-    def _answer(self, sampling: Sampling) -> Finished | Failed:
-        request = GenerationRequest(self.model, QUESTION, sampling, PATIENCE)
+    def _answer(self, sampling: Sampling, question: tuple[Message, ...] = QUESTION) -> Finished | Failed:
+        request = GenerationRequest(self.model, question, sampling, PATIENCE)
         with closing(stream_sync(self.endpoint, request)) as events:
             for event in events:
                 if isinstance(event, Finished | Failed):
                     return event
         raise ExaminationError("the stream had no end")
+
+
+def _counted(end: Finished | Failed) -> int | None:
+    return end.usage.completion_tokens if isinstance(end, Finished) else None
 
 
 def _version(endpoint: Endpoint) -> str:

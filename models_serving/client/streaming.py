@@ -93,6 +93,7 @@ class _Answer:
     def __init__(self, request: GenerationRequest, clock: PhaseClock | None = None) -> None:
         self.clock = clock or PhaseClock(request.limits)
         self.sent: Mapping[str, Any] = {}
+        self.asked: Endpoint | None = None
         self.end: End | None = None
         self._request = request
         self._texts: list[str] = []
@@ -105,7 +106,7 @@ class _Answer:
             raise BackendError("refused", f"the endpoint does not honour {', '.join(unsupported)}")
         if not self._request.messages:
             raise BackendError("refused", "there is no message to answer")
-        self.sent = body
+        self.sent, self.asked = body, endpoint
 
     def take(self, piece: str | End | None) -> Iterator[Chunk]:
         """Note a piece; yields it as a chunk if it is text. Raises `BackendError` for what no answer may hold."""
@@ -128,7 +129,8 @@ class _Answer:
         text = "".join(self._texts)
         if self.end is None or not any(_visible(character) for character in text):
             raise BackendError("empty", "the answer has no visible text")
-        return Finished(text, self.end.finish_reason, self.end.usage, self._timings(), self.sent, self.end.report)
+        end = self.end
+        return Finished(text, end.finish_reason, end.usage, self._timings(), self.sent, end.report, self.asked)
 
     def failed(self, error: BackendError) -> Failed:
         text = "".join(self._texts)

@@ -86,8 +86,10 @@ class Behaving:
         """Words as asked for: a seed and a temperature shuffle them, a stop string and a length cut them."""
         sent = {name: value for name, value in body.items() if name in self.knows and name not in self.ignores}
         words = list(WORDS)
-        if sent.get("temperature", 1.0) > 0:
+        if sent.get("temperature", 1.0) > 0 and sent.get("top_k") != 1:
             random.Random(sent.get("seed", random.random())).shuffle(words)
+        if "one word" in body["messages"][-1]["content"]:
+            words = words[: max(sent.get("min_tokens", 0), 1)]
         stops = sent.get("stop", [])
         for place, word in enumerate(words):
             if any(stop in word for stop in ([stops] if isinstance(stops, str) else stops)):

@@ -109,6 +109,16 @@ def test_a_pause_is_as_long_as_the_endpoint_asks() -> None:
     assert (text, kinds(end), clock_at) == ("Now.", ["busy"], [0.0, 3.0])
 
 
+def test_an_endpoint_that_fails_while_the_others_are_full_is_knocked_at_only_after_a_pause() -> None:
+    clock = Clock()
+    on = board({"fail_after": 0, "fail_kind": "unreachable"}, {"text": "la", "endless": True}, clock=clock, most=1)
+    on.take(frozenset({0}), 30)
+    _, end = asked(on, clock, limits=replace(PATIENT, first_token=5))
+    assert isinstance(end, Failed)
+    assert (end.kind, kinds(end), clock.at) == ("unreachable", ["unreachable"] * 3, 3.0)
+    assert [one.in_flight for one in on.standings] == [0, 1]
+
+
 def test_timings_and_tries_count_from_the_moment_of_asking() -> None:
     clock = Clock()
     served = [Served(Endpoint("openai_compatible", f"http://127.0.0.1:{port}/v1"), "m") for port in (1, 2)]

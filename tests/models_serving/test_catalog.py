@@ -17,7 +17,7 @@ from models_serving.catalog.models import ModelRevision, ServedModel
 from models_serving.catalog.queries import endpoint_for
 from models_serving.catalog.services import DeclarationError, check_health, record_revision, register_models, say_hello
 from models_serving.client import asking
-from models_serving.contracts import Endpoint, Failed, Finished
+from models_serving.contracts import Endpoint, Failed, Finished, Timings, Usage
 from tests.models_serving.asking import a_request, ask_sync
 from tests.models_serving.serving import RunningServer
 from tests.models_serving.stub import StubServer
@@ -84,14 +84,22 @@ def test_a_wrong_declaration_registers_nothing_and_names_the_place(declared: Any
     assert ServedModel.objects.count() == 0
 
 
+def recorded(model: ServedModel, report: dict[str, Any]) -> ModelRevision:
+    """The revision of an answer with that report, from the model's own address."""
+    sent, asked = {"model": model.asked_as}, endpoint_for(model)
+    return record_revision(
+        served_model=model, finished=Finished("x", "stop", Usage(), Timings(0.1, 0.2), sent, report, asked)
+    )
+
+
 @pytest.mark.django_db
 def test_the_same_facts_are_one_revision_and_other_facts_another() -> None:
     model = scripted(options={"text": "a"})
     report = {"plurivox": {"revision": {"weights_sha256": "aa"}, "timings": {"finished": 1.0}}, "id": "x"}
-    first = record_revision(served_model=model, report=report)
+    first = recorded(model, report)
     later = report | {"id": "y", "plurivox": {"revision": {"weights_sha256": "aa"}, "timings": {"finished": 2.0}}}
-    assert record_revision(served_model=model, report=later) == first
-    assert record_revision(served_model=model, report={"system_fingerprint": "fp"}) != first
+    assert recorded(model, later) == first
+    assert recorded(model, {"system_fingerprint": "fp"}) != first
     assert first.facts["reported"] == {"weights_sha256": "aa"}
     with pytest.raises(TypeError, match="never changed"):
         first.save()
@@ -104,7 +112,7 @@ def test_one_revision_results_when_many_record_it_at_once() -> None:
 
     def record() -> None:
         barrier.wait()
-        made.append(record_revision(served_model=model, report={"model": "m", "system_fingerprint": "f"}).pk)
+        made.append(recorded(model, {"model": "m", "system_fingerprint": "f"}).pk)
         connection.close()
 
     threads = [threading.Thread(target=record) for _ in range(8)]
@@ -153,7 +161,7 @@ def test_our_engine_is_the_same_revision_before_and_after_it_answers(server: Run
     [known] = ModelRevision.objects.all()
     last = ask_sync(endpoint_for(model), a_request(model=model.asked_as, max_tokens=4, min_tokens=4, seed=1))[-1]
     assert isinstance(last, Finished)
-    assert record_revision(served_model=model, report=last.report) == known
+    assert record_revision(served_model=model, finished=last) == known
     assert known.facts["reported"]["weights_sha256"] == server.model("llama").facts["weights_sha256"]
 
 
@@ -247,7 +255,7 @@ def test_the_admins_form_refuses_what_a_declaration_may_not_hold(staff: Client) 
 
 
 def test_revisions_are_only_looked_at(staff: Client) -> None:
-    revision = record_revision(served_model=scripted(), report={"model": "m"})
+    revision = recorded(scripted(), {"model": "m"})
     address = reverse("admin:catalog_modelrevision_change", args=[revision.pk])
     assert staff.get(address).status_code == 200
     assert staff.post(address, {"facts": "{}"}).status_code == 403

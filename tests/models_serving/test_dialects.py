@@ -163,19 +163,21 @@ def test_a_trial_finds_version_and_what_is_honoured(
     endpoint, _ = at(stub, kind)
     found = examine(replace(endpoint, dialect=""), "m")
     assert (found.dialect, found.version, found.seed_repeats) == (kind.name, version, seed_repeats)
-    assert (set(found.honours), found.refused, found.ignored) == (set(DIALECTS[kind.name].honours), (), ())
+    ignored = () if seed_repeats else ("seed",)
+    honours = set(DIALECTS[kind.name].honours) - set(ignored)
+    assert (set(found.honours), found.refused, found.ignored) == (honours, (), ignored)
     assert found.counts_tokens is True
     assert found.first_token_s is not None
 
 
 def test_a_trial_finds_what_a_server_ignores_though_its_dialect_has_it(stub: StubServer) -> None:
     class Deaf(Vllm):
-        ignores = frozenset({"stop", "max_tokens"})
+        ignores = frozenset({"stop", "max_tokens", "top_k", "min_tokens", "seed"})
 
     endpoint, _ = at(stub, Deaf)
     found = examine(endpoint, "m")
-    assert found.ignored == ("max_tokens", "stop")
-    assert set(found.honours) == set(DIALECTS["vllm"].honours) - {"max_tokens", "stop"}
+    assert (found.ignored, found.seed_repeats) == (("max_tokens", "min_tokens", "seed", "stop", "top_k"), False)
+    assert set(found.honours) == set(DIALECTS["vllm"].honours) - set(found.ignored)
 
 
 def test_a_trial_finds_what_a_server_refuses_one_by_one(stub: StubServer) -> None:

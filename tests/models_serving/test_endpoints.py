@@ -1,7 +1,9 @@
 """Several endpoints of a model: declared, found out about, shared out among all who ask, drained, and shown."""
 
 import threading
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,20 +17,23 @@ from django.utils import timezone
 from models_serving.catalog.board import CatalogBoard
 from models_serving.catalog.models import FirstToken, HealthChange, OpenRequest, ServedEndpoint, ServedModel
 from models_serving.catalog.pace import BEGINS_WITH, LEAST, Pace, carried, class_of, p95, paces_of
+from models_serving.catalog.pages import model_page
 from models_serving.catalog.queries import endpoint_of, honoured_by, taking_work
 from models_serving.catalog.services import (
     DeclarationError,
     check_health,
     examine_endpoint,
     forget_old_first_tokens,
+    health,
     move_endpoint,
     own_endpoint,
+    record_revision,
     register_models,
     unanswering,
 )
-from models_serving.client import NoPlace, Place, ask, asking
+from models_serving.client import NoPlace, Place, ask, asking, probe
 from models_serving.client.choosing import OPENS_AFTER
-from models_serving.contracts import Endpoint, Failed, Finished, Timings, Usage
+from models_serving.contracts import Endpoint, Failed, Finished, Report, Timings, Usage
 from tests.models_serving.asking import a_request
 from tests.models_serving.dialects import Ollama, Vllm
 from tests.models_serving.stub import StubServer
@@ -322,6 +327,39 @@ def test_a_trial_is_kept_and_holds_from_then_on(stub: StubServer) -> None:
     assert (end.kind, end.error) == ("refused", "the endpoint does not honour stop")
     check_health(served_model=model, now=NOW)
     assert "stop" not in honoured_by(model)
+
+
+def test_a_health_check_leaves_what_a_trial_found_meanwhile(stub: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    Vllm().at(stub)
+    model = declared(backend="openai_compatible", url=stub.url)
+    own = own_endpoint(served_model=model)
+    assert own is not None
+
+    def slow(endpoint: Endpoint, name: str) -> Report:
+        examine_endpoint(endpoint=own, now=NOW)
+        return probe(endpoint, name)
+
+    monkeypatch.setattr(health, "probe", slow)
+    # in this thread, whose transaction the test is in
+    monkeypatch.setattr(health, "ThreadPoolExecutor", lambda _: nullcontext(SimpleNamespace(map=map)))
+    check_health(served_model=model, now=NOW)
+    found = set(own.capabilities)
+    own.refresh_from_db()
+    assert (set(own.capabilities), own.health, "honours" in found) == (found, "healthy", True)
+    # one whose trial was forgotten is shown as untried
+    ServedEndpoint.objects.update(capabilities={"dialect": "vllm"})
+    shown: Any = model_page(model, NOW)["endpoints"]
+    assert [name for name, _ in shown[0].facts] == ["server", "tried"]
+
+
+def test_an_answers_revision_tells_of_the_endpoint_that_gave_it(stub: StubServer) -> None:
+    Vllm().at(stub)
+    there = {"url": stub.url, "served_name": "org/m", "options": {"extra_body": {"min_p": 0.1}}, "dialect": "vllm"}
+    model = declared(backend="openai_compatible", url="http://127.0.0.1:1/v1", endpoints=[there])
+    *_, end = ask(CatalogBoard(model), a_request(max_tokens=3))
+    assert isinstance(end, Finished)
+    facts = record_revision(served_model=model, finished=end).facts
+    assert (facts["url"], facts["asked_as"], facts["options"]) == (stub.url, "org/m", {"extra_body": {"min_p": 0.1}})
 
 
 # -- the page and the command ------------------------------------------------------------------------------------------

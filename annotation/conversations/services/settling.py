@@ -36,7 +36,7 @@ class Outcome:
 def settle_success(*, generation: Generation, finished: Finished, now: datetime) -> Outcome:
     """Store the answer; when it is the last one the turn is ready to be judged."""
     model = generation.served_model
-    revision = record_revision(served_model=model, report=finished.report) if model else None
+    revision = record_revision(served_model=model, finished=finished) if model else None
     with transaction.atomic():
         turn = _locked_turn(generation.candidate_id)
         if not finish_generation(generation=generation, finished=finished, revision=revision, now=now):

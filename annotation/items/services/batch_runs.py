@@ -199,7 +199,7 @@ def _generate_one(candidate_id: uuid.UUID, rules: ModelRules, clock: Clock) -> N
 def _settle_success(generation: Generation, finished: Finished, clock: Clock) -> None:
     """Store the answer; with the last one of an item what is found about them is written down."""
     model = generation.served_model
-    revision = record_revision(served_model=model, report=finished.report) if model else None
+    revision = record_revision(served_model=model, finished=finished) if model else None
     with transaction.atomic():
         item = Item.objects.select_for_update().get(pk=generation.candidate.item_id)
         if finish_generation(generation=generation, finished=finished, revision=revision, now=clock()):

@@ -82,5 +82,5 @@ def _last(events: list[Event | None]) -> Finished | Failed:
 
 def _noted(served_model: ServedModel, last: Finished | Failed) -> Finished | Failed:
     if isinstance(last, Finished):
-        record_revision(served_model=served_model, report=last.report)
+        record_revision(served_model=served_model, finished=last)
     return last

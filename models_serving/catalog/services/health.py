@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
+from django.db import transaction
+
 from models_serving.catalog.models import FirstToken, HealthChange, ServedEndpoint, ServedModel
 from models_serving.catalog.queries import enabled_models, endpoint_of
 from models_serving.catalog.services.endpoints import own_endpoint
@@ -78,9 +80,11 @@ def _note_endpoint(endpoint: ServedEndpoint, report: Report, now: datetime) -> N
     endpoint.health_detail = report.error[:500]
     endpoint.health_checked_at = now
     found = {name: value for name in _FOUND if (value := getattr(report, name))}
-    endpoint.capabilities = endpoint.capabilities | found
-    # Only these: somebody may be changing the rest in the admin.
-    endpoint.save(update_fields=["health", "health_detail", "health_checked_at", "capabilities"])
+    with transaction.atomic():
+        # what a trial found meanwhile stays; and only these, because somebody may be changing the rest in the admin
+        locked = ServedEndpoint.objects.select_for_update(no_key=True).filter(pk=endpoint.pk)
+        endpoint.capabilities = (locked.values_list("capabilities", flat=True).first() or {}) | found
+        endpoint.save(update_fields=["health", "health_detail", "health_checked_at", "capabilities"])
     if before != (endpoint.health, endpoint.health_detail):
         HealthChange.objects.create(endpoint=endpoint, health=endpoint.health, detail=endpoint.health_detail, at=now)
         old = endpoint.health_changes.values_list("pk", flat=True)[CHANGES_KEPT:]
@@ -96,8 +100,8 @@ def _note_model(served_model: ServedModel, told: Sequence[tuple[ServedEndpoint, 
     served_model.health_detail = ("; ".join(ill) if told else "no endpoint of it is switched on")[:500]
     served_model.health_checked_at = now
     served_model.save(update_fields=["health", "health_detail", "health_checked_at"])
-    for report in well:
-        if "engine" in report.facts:
+    for endpoint, report in told:
+        if report in well and "engine" in report.facts:
             # An endpoint that names its exact state before it answers is known before its first answer.
-            revision_of(served_model, report.facts)
+            revision_of(served_model, endpoint_of(endpoint), asked_as=endpoint.asked_as, reported=report.facts)
     return served_model

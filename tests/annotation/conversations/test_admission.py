@@ -45,6 +45,12 @@ def admitting(most: int = 1, **rules: Any) -> Study:
     return studies.study(talks.document(step={"admission": RULES | rules}))
 
 
+def with_one_model(name: str, model: str) -> Study:
+    one = {"candidates": {"recipe": "distinct_models", "k": 1}}
+    pool = {"pool": [{"name": model}]}
+    return studies.study(talks.document(study=name, step={"admission": RULES}, opening=one, models=pool))
+
+
 def people(study: Study, count: int) -> list[Participation]:
     return [participations.participation(study) for _ in range(count)]
 
@@ -154,6 +160,19 @@ def test_whoever_came_first_is_let_in_first_and_the_line_says_how_many_are_befor
     abandon_conversation(conversation_id=talk.pk, participation=one, now=at(6))
     came(participation=three, now=at(7))
     assert states() == ["over", "admitted", "waiting"]
+
+
+def test_the_line_counts_everybody_before_who_waits_for_one_of_the_same_models_whatever_their_study() -> None:
+    one = admitting(1)
+    ServedModel.objects.create(name="m-own", backend="scripted")
+    sharing = with_one_model("sharing", "m-two")
+    apart = with_one_model("apart", "m-own")
+    in_line = [people(made, 1)[0] for made in (one, sharing, apart, apart, one)]
+    ServedEndpoint.objects.filter(served_model__name="m-own").update(most_at_once=1)
+    for second, person in enumerate(in_line):
+        asks(person, at(second))
+    lines = [line_of(person, at(9)) for person in in_line]
+    assert [line.ahead for line in lines if line] == [0, 0, 0, 0, 1]
 
 
 def test_whoever_has_gone_is_passed_over_and_keeps_their_place() -> None:

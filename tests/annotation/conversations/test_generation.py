@@ -18,7 +18,7 @@ from annotation.items.services.generations import claim_generation, renew_lease
 from models_serving.backends import scripted
 from models_serving.catalog.models import FirstToken, ServedModel
 from models_serving.client import asking, choosing
-from models_serving.contracts import Failed, Finished, GenerationRequest, Timings, Usage
+from models_serving.contracts import Endpoint, Failed, Finished, GenerationRequest, Timings, Usage
 from tests.factories import talks
 
 pytestmark = pytest.mark.django_db
@@ -47,7 +47,7 @@ def attempts(turn: Turn) -> list[Attempt]:
 
 
 def finished(text: str = "Late words") -> Finished:
-    return Finished(text, "stop", Usage(1, 2), Timings(0.1, 0.2), {"model": "x"}, {})
+    return Finished(text, "stop", Usage(1, 2), Timings(0.1, 0.2), {"model": "x"}, {}, Endpoint("scripted"))
 
 
 def failed(**changes: Any) -> Failed:
