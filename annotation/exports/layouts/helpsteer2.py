@@ -15,12 +15,14 @@ from annotation.exports.layouts.options import Option
 from annotation.exports.layouts.over_items import FLAT, NESTED, WHICH, OverItems, Pass, Rows
 from annotation.exports.reading import Reading
 
+COLUMNS = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 ATTRIBUTES = Option(
     "attributes",
     "The questions about one answer, or the aspects of a grid, that are the five columns, in their order.",
-    "helpfulness,correctness,coherence,complexity,verbosity",
+    ",".join(COLUMNS),
+    fits=lambda value: len(set(listed(value))) == len(listed(value)) == len(COLUMNS),
+    wanted="five names, with commas between them",
 )
-COLUMNS = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 
 
 class HelpSteer2(OverItems):

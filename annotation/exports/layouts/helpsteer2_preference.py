@@ -41,7 +41,13 @@ class HelpSteer2Preference(OverItems):
         Option("preference", "The graded preference.", "preference"),
         Option("statement", "The question for the statement.", "preference_statement"),
         Option("elaboration", "The question for the elaboration.", "preference_elaboration"),
-        Option("validation", "The share of prompts in the validation split.", 0.05),
+        Option(
+            "validation",
+            "The share of prompts in the validation split.",
+            0.05,
+            fits=lambda share: 0 <= share < 1,
+            wanted="a share from 0 to below 1",
+        ),
         SEED,
     )
 
@@ -115,6 +121,10 @@ class HelpSteer2Preference(OverItems):
 
 def _elaborated(through: Pass, item: JudgedItem, vote: Vote) -> Record | None:
     value: Any = vote.value(through.option("preference"))
+    if value == "cannot_judge":
+        # nothing is said about the answers, least of all that neither is valid
+        through.count("preferences left out: cannot judge")
+        return None
     if isinstance(value, str):
         strength = {"tie": 0, item.ids[0]: -1, item.ids[1]: 1}.get(value, NEITHER_VALID)
     elif value is None:

@@ -2,7 +2,7 @@
 each label came about, also where nobody chose."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,15 @@ from annotation.common.errors import DomainError
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One setting. `allowed` closes the list of values; otherwise the default's type is the value's."""
+    """One setting. `allowed` closes the list of values; otherwise the default's type is the value's. `fits` looks at a
+    value of that type, and `wanted` says what it looks for."""
 
     name: str
     text: str
     default: Any
     allowed: tuple[str, ...] = ()
+    fits: Callable[[Any], bool] | None = None
+    wanted: str = ""
 
 
 def read_options(lines: Iterable[str]) -> dict[str, str]:
@@ -38,8 +41,16 @@ def frozen(layout: str, options: Sequence[Option], given: Mapping[str, Any]) -> 
             allowed = ", ".join(known) or "none"
             raise DomainError(f"The layout {layout} has no option {name}; there are {allowed}.", field="options")
     return {
-        name: _value(layout, option, given[name]) if name in given else option.default for name, option in known.items()
+        name: _fitting(layout, option, given[name]) if name in given else option.default
+        for name, option in known.items()
     }
+
+
+def _fitting(layout: str, option: Option, given: Any) -> Any:
+    value = _value(layout, option, given)
+    if option.fits is not None and not option.fits(value):
+        raise _refused(layout, option, given, option.wanted)
+    return value
 
 
 def _value(layout: str, option: Option, value: Any) -> Any:

@@ -1,6 +1,7 @@
 """The layout `unpaired_preference`: an answer and whether it is wanted. Read by trainers that need
 no pairs (KTO, BCO)."""
 
+import math
 from collections.abc import Iterator
 
 from annotation.exports.deriving.statements import SCORING, Statement
@@ -45,7 +46,22 @@ QUESTION = Option(
     "preference.",
     "",
 )
-WANTED_FROM = Option("wanted_from", "A score from this number on is wanted, one below it is not. Empty: not set.", "")
+
+
+def _is_limit(value: str) -> bool:
+    try:
+        return not value or math.isfinite(float(value))
+    except ValueError:
+        return False
+
+
+WANTED_FROM = Option(
+    "wanted_from",
+    "A score from this number on is wanted, one below it is not. Empty: not set.",
+    "",
+    fits=_is_limit,
+    wanted="a number",
+)
 
 
 class UnpairedPreference(OverItems):

@@ -104,6 +104,17 @@ def test_a_refused_request_leaves_its_key_free(exporter: Script) -> None:
     assert exporter.send("exports/", BODY, key="k").status_code == 202
 
 
+def test_options_that_a_run_could_not_use_are_refused_when_they_are_asked_for(exporter: Script) -> None:
+    odd = [("unpaired_preference", {"wanted_from": "abc"}), ("helpsteer2", {"attributes": "helpfulness,tone"})]
+    odd.append(("helpsteer2_preference", {"validation": 2}))
+    said = [exporter.send("exports/", BODY | {"layout": name, "options": options}) for name, options in odd]
+    assert [(one.status_code, one.json()["detail"]) for one in said] == [
+        (400, "unpaired_preference: wanted_from is 'abc'; allowed is a number."),
+        (400, "helpsteer2: attributes is 'helpfulness,tone'; allowed is five names, with commas between them."),
+        (400, "helpsteer2_preference: validation is 2; allowed is a share from 0 to below 1."),
+    ]
+
+
 def test_options_of_a_layout_are_frozen_in_the_run(exporter: Script) -> None:
     run = exporter.send("exports/", BODY | {"options": {"judges": "ai"}})
     assert run.json()["options"]["judges"] == "ai"

@@ -13,7 +13,7 @@ from tests.factories import judged
 
 TEXT = {"kind": "long_text", "text": "Why?", "required": False}
 FIVE = {"kind": "graded_preference", "text": "Which is better?", "points": 5}
-SEVEN = {"kind": "graded_preference", "text": "Which is better?", "points": 7, "both_bad": True}
+SEVEN = {"kind": "graded_preference", "text": "Which is better?", "points": 7, "both_bad": True, "cannot_judge": True}
 SURE = {"kind": "confidence", "text": "How sure?", "points": {"labels": ["Not confident", "Absolutely confident"]}}
 TICKS = {"kind": "reasons", "text": "Why?", "choices": ["detail", "tone"], "at_least": 1, "required": False}
 MULTIPREF = {
@@ -133,12 +133,14 @@ def test_helpsteer2_preferences_are_those_of_the_three_most_similar(db: None, ex
     study = judged.study(questions)
     item = judged.item(study, ["Water.", "Wet."])
     first, second = judged.ids(item)
-    values = [toward(first, 2), toward(second, 3), toward(first, 3), "both_bad", toward(first, 2)]
+    values = [toward(first, 2), toward(second, 3), toward(first, 3), "both_bad", toward(first, 2), "cannot_judge"]
     for number, value in enumerate(values):
         answers = {"preference": value, "preference_statement": f"s{number}", "preference_elaboration": f"e{number}"}
         judged.vote(judged.judge(study), item, judged.about(**answers), order=(1, 0))
 
-    (record,) = records(out(export, "helpsteer2_preference"), "helpsteer2_preference")
+    folder = out(export, "helpsteer2_preference")
+    (record,) = records(folder, "helpsteer2_preference")
+    assert counts(folder)["preferences left out: cannot judge"] == 1
 
     every = [
         {"statement": f"s{number}", "elaboration": f"e{number}", "strength": strength}
