@@ -5,6 +5,12 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultiple,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from annotation.common.errors import DomainError
 from annotation.exports.layouts import LAYOUTS, layout_named
@@ -35,16 +41,18 @@ class OptionsField(forms.CharField):
 class ShapeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
     """Which study, and in which shape."""
 
-    layout = forms.ChoiceField(choices=[(name, layout.title) for name, layout in LAYOUTS.items()])
+    layout = forms.ChoiceField(
+        choices=[(name, layout.title) for name, layout in LAYOUTS.items()], widget=UnfoldAdminSelectWidget
+    )
     writers = forms.MultipleChoiceField(
         choices=[(name, name) for name in WRITERS],
         initial=list(DEFAULT_WRITERS),
-        widget=forms.CheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultiple,
         help_text="File formats; nested tables have no CSV, and the wide table has no JSON Lines.",
     )
     options = OptionsField(
         required=False,
-        widget=forms.Textarea(attrs={"rows": 3}),
+        widget=UnfoldAdminTextareaWidget({"rows": 3}),
         help_text="One a line, such as form = strings. Left out: as the study's document says, else the layout's own. ",
     )
 
@@ -71,7 +79,11 @@ class ExportRunForm(ShapeForm):
 class ExportScheduleForm(ShapeForm):
     """A schedule in words. Left empty, the words of the study's document count."""
 
-    when = forms.CharField(required=False, help_text=f"For example {ALLOWED}. Empty: as the study's document says.")
+    when = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=f"For example {ALLOWED}. Empty: as the study's document says.",
+    )
 
     class Meta:
         model = ExportSchedule
