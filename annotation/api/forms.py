@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from annotation.accounts.models import User
 from annotation.api.models import ApiToken
@@ -23,7 +23,7 @@ class TokenForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in t
             ("export", "export: make releases and download them"),
             ("judge", "judge: judge items as an AI judge (alone, with a study)"),
         ],
-        widget=UnfoldAdminCheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
     )
 
     class Meta:

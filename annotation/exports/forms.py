@@ -6,7 +6,7 @@ from django import forms
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule
 from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultiple,
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
@@ -47,7 +47,7 @@ class ShapeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in t
     writers = forms.MultipleChoiceField(
         choices=[(name, name) for name in WRITERS],
         initial=list(DEFAULT_WRITERS),
-        widget=UnfoldAdminCheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="File formats; nested tables have no CSV, and the wide table has no JSON Lines.",
     )
     options = OptionsField(
