@@ -63,16 +63,23 @@ def asking_of(document: StudyDocument, name: str, stratum: str = "") -> Asking:
     return Asking((), after_block(document, name).questions, None)
 
 
+def asked_of(document: StudyDocument, assignment: Assignment) -> Asking:
+    """What this place's annotator is asked. Where the step has no strata, and in a talk, their pool counts."""
+    person = assignment.participation
+    pool = (person.pool if person is not None else "") or next(iter(document.pools), "")
+    return asking_of(document, assignment.protocol, assignment.stratum or pool)
+
+
 def waits_for_before(document: StudyDocument, assignment: Assignment, presentation: Presentation) -> bool:
     """Whether something is asked before the candidates show, and is not answered yet."""
-    return bool(asking_of(document, assignment.protocol, assignment.stratum).before) and not presentation.before
+    return bool(asked_of(document, assignment).before) and not presentation.before
 
 
 def before_form(
     document: StudyDocument, assignment: Assignment, presentation: Presentation, fields: Fields, language: str
 ) -> QuestionForm:
     """What is asked before the candidates show: about the item, with no candidate in sight."""
-    names = asking_of(document, assignment.protocol, assignment.stratum).before
+    names = asked_of(document, assignment).before
     asked = [Asked(name, document.questions[name], name) for name in names]
     earlier = _profile(assignment, asked)
     return QuestionForm(asked, fields, f"{presentation.seed}/before", language, earlier)
@@ -106,7 +113,7 @@ class JudgementForm:
     questions: QuestionForm = field(init=False)
 
     def __post_init__(self) -> None:
-        self.asking = asking_of(self.document, self.assignment.protocol, self.assignment.stratum)
+        self.asking = asked_of(self.document, self.assignment)
         self.slots = self.presentation.slots()
         asked = [
             Asked(name, self._about(name, slot), f"{slot}-{name}", target)

@@ -10,7 +10,7 @@ from annotation.assignments.models import Assignment
 from annotation.assignments.queries import Tally, enough_judged, tally_of
 from annotation.items.models import Candidate
 from annotation.judgements.access import Here
-from annotation.judgements.asking import JudgementForm, asking_of, before_form, none_offered
+from annotation.judgements.asking import JudgementForm, asked_of, before_form, none_offered
 from annotation.judgements.content import (
     Context,
     Shown,
@@ -227,7 +227,7 @@ def _before_in_words(here: Here, place: Assignment, document: StudyDocument) -> 
     if not here.trusted:
         return []
     language = here.participation.language
-    names = asking_of(document, place.protocol, place.stratum).before
+    names = asked_of(document, place).before
     answers = [(name, place.presentation.before[name][""]) for name in names if name in place.presentation.before]
     said = [
         (in_language(document.questions[name].text, language), in_words(document.questions[name], stored, language))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from annotation.studies.document.arrangements import SHOWN_IN
-from annotation.studies.document.comparison_checks import comparisons, item_sets, pools, training
+from annotation.studies.document.comparison_checks import comparisons, item_sets, pools, strata_named, training
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.document.protocols import ASKING
 from annotation.studies.document.steps import ConsentStep, ConversationsStep, QuestionnaireStep, TurnRules
@@ -38,7 +38,8 @@ def problems_in(document: StudyDocument) -> list[Problem]:
     """Every mistake that needs more than one part of the document."""
     checks = (
         *(_names, _references, _question_names, _conditions, _screening, _protocols, _outside_protocols),
-        *(_blocks, _conversations, _admission, item_sets, comparisons, pools, training, _quotas, _panel, _texts),
+        *(_blocks, _conversations, _admission, item_sets, comparisons, strata_named, pools, training, _quotas),
+        *(_panel, _texts),
     )
     return [problem for check in checks for problem in check(document)]
 

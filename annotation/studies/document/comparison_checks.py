@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from annotation.studies.document.arrangements import MADE_BY, SHOWN_IN
 from annotation.studies.document.comparisons import EVERYBODY, POOL, ComparisonsStep, stratum_named
-from annotation.studies.document.steps import QuestionnaireStep
+from annotation.studies.document.steps import ConversationsStep, QuestionnaireStep
 from annotation.studies.document.training import TrainingStep
 from annotation.studies.problems import among
+from annotation.studies.questions.aspect_grid import AspectGrid
+from annotation.studies.questions.candidates import WeighsCandidates
 from annotation.studies.questions.choices import OneChoice
 from annotation.studies.questions.edit import Edit
+from annotation.studies.questions.known import MARKS, impossible
+from annotation.studies.questions.label_tree import LabelTree
+from annotation.studies.questions.multiple_choice import MultipleChoice
 from annotation.studies.questions.short_text import TextQuestion
 from annotation.studies.questions.yes_no import YesNo
 
 if TYPE_CHECKING:
+    from annotation.studies.document.protocols import Protocol
     from annotation.studies.document.recipes import ItemSetRules
     from annotation.studies.document.root import StudyDocument
+    from annotation.studies.document.steps import AnyStep
+    from annotation.studies.document.training import QuizQuestion
+    from annotation.studies.questions import AnyQuestion
 
 Problem = tuple[str, str]
 # what a place can hold
 MOST_STRATUM_CHARS = 80
+# policies that read who won
+FOLLOWING_WINS = ("uncertainty", "elimination")
 
 
 def item_sets(document: StudyDocument) -> Iterator[Problem]:
@@ -68,12 +79,56 @@ def comparisons(document: StudyDocument) -> Iterator[Problem]:
             yield f"{path}.items", f"{step.items} is no item set{among(document.item_sets)}"
         yield from _arranged(document, path, step)
         yield from _strata(document, number, step)
+        yield from _selected(document, path, step)
         if step.disagreement:
-            asked = {
-                name for key in step.protocol if key in document.protocols for name in document.protocols[key].asked()
-            }
+            named = [document.protocols[key] for key in step.protocol if key in document.protocols]
+            asked = {name for protocol in named for name in (*protocol.per_candidate, *protocol.about_item)}
             if step.disagreement.question not in asked:
-                yield f"{path}.disagreement.question", f"{step.disagreement.question} is not asked{among(asked)}"
+                text = f"{step.disagreement.question} is not asked about what is shown{among(asked)}"
+                yield f"{path}.disagreement.question", text
+
+
+def _selected(document: StudyDocument, path: str, step: ComparisonsStep) -> Iterator[Problem]:
+    """What follows from who won needs a question that says so."""
+    if step.select not in FOLLOWING_WINS:
+        if step.select_by and step.select != "stratified":
+            yield f"{path}.select_by", f"is of no use to {step.select}; leave it out"
+        return
+    for key in step.protocol:
+        comparing = _comparing(document, document.protocols[key]) if key in document.protocols else None
+        if comparing is not None and not comparing:
+            yield f"{path}.select", f"{step.select} follows from who wins, and no question of {key} compares"
+        elif comparing and step.select_by and step.select_by not in comparing:
+            yield f"{path}.select_by", f"{step.select_by} does not compare what {key} shows{among(comparing)}"
+
+
+def _comparing(document: StudyDocument, protocol: Protocol) -> list[str]:
+    """The questions of a protocol whose answers say which of two candidates is the better one."""
+    marks = [name for name in protocol.per_candidate if isinstance(document.questions.get(name), MARKS)]
+    weighed = [
+        name
+        for name in protocol.about_item
+        if isinstance(question := document.questions.get(name), WeighsCandidates)
+        and not isinstance(question, AspectGrid)
+    ]
+    return marks + weighed
+
+
+def strata_named(document: StudyDocument) -> Iterator[Problem]:
+    """Whom a protocol puts a question to: strata of the steps that use it, or pools where they have none."""
+    for key, protocol in document.protocols.items():
+        known = {name for step in document.steps for name in _strata_under(document, step, key)}
+        for name, strata in protocol.only_for.items():
+            for stratum in strata:
+                if stratum not in known:
+                    yield f"protocols.{key}.only_for.{name}", f"{stratum} is no stratum{among(known)}"
+
+
+def _strata_under(document: StudyDocument, step: AnyStep, key: str) -> Iterable[str]:
+    if isinstance(step, ComparisonsStep) and key in step.protocol:
+        return document.pools if EVERYBODY in step.overlap else step.overlap
+    talks = isinstance(step, ConversationsStep) and key in {step.opening.protocol, step.turns.protocol}
+    return document.pools if talks else ()
 
 
 def _arranged(document: StudyDocument, path: str, step: ComparisonsStep) -> Iterator[Problem]:
@@ -129,5 +184,21 @@ def pools(document: StudyDocument) -> Iterator[Problem]:
 
 def training(document: StudyDocument) -> Iterator[Problem]:
     for number, step in enumerate(document.steps):
-        if isinstance(step, TrainingStep) and not (step.slides or step.quiz):
+        if not isinstance(step, TrainingStep):
+            continue
+        if not (step.slides or step.quiz):
             yield f"steps.{number}", "has neither slides nor a quiz"
+        for index, asked in enumerate(step.quiz):
+            if question := document.questions.get(asked.question):
+                yield from _right(f"steps.{number}.quiz.{index}.correct", asked, question)
+
+
+def _right(path: str, asked: QuizQuestion, question: AnyQuestion) -> Iterator[Problem]:
+    """What is said to be right can be answered."""
+    several = isinstance(question, MultipleChoice | LabelTree)
+    for value in asked.correct:
+        if isinstance(value, list | tuple) != several:
+            each = "a list of choices" if several else "one answer"
+            yield path, f"{value} is not allowed; each right answer to {asked.question} is {each}"
+        elif wrong := impossible(question, value):
+            yield path, f"{asked.question}: {wrong}"

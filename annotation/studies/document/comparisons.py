@@ -97,7 +97,11 @@ class ComparisonsStep(Step):
     waves: int = Field(default=1, ge=1, le=100, description="So often the whole overlap; a wave opens when staff say.")
     per_person: PerPerson = PerPerson()
     select: SelectionPolicy = "least_judged"
-    select_by: str = Field(default="", description="stratified: the tag's name; uncertainty: the question's name.")
+    select_by: str = Field(
+        default="",
+        description="stratified: the tag's name; uncertainty and elimination: the question that says who is better; "
+        "empty: any that does.",
+    )
     gold: Gold | None = None
     repeat: Repeat | None = None
     skip: Skip | None = None
@@ -114,4 +118,11 @@ class ComparisonsStep(Step):
             raise MistakeError("select_by", "is missing; name the tag whose values are to be judged equally often")
         if len(set(self.protocol)) < len(self.protocol):
             raise MistakeError("protocol", "names the same protocol twice")
+        return self
+
+    @model_validator(mode="after")
+    def _rates_fit(self) -> "ComparisonsStep":
+        if self.gold and self.repeat and self.gold.rate + self.repeat.rate > 1:
+            both = f"{self.gold.rate:g} and {self.repeat.rate:g}"
+            raise MistakeError("repeat.rate", f"and gold.rate are {both}; together they must not be above 1")
         return self

@@ -60,7 +60,7 @@ class Protocol(Strict):
     """What is asked about an item. Names refer to the document's questions.
 
     `before` is asked before the candidates show (a criterion, an answer of one's own). `only_for` gives a question to
-    some strata only."""
+    some strata only; where a step has no strata, and in talks, these are the pools."""
 
     model_config = ConfigDict(json_schema_extra=_other_names)
 
@@ -104,9 +104,14 @@ class Protocol(Strict):
         if self.choice and self.choice.source != "pick" and self.choice.source not in self.per_candidate:
             allowed = ", ".join(("pick", *self.per_candidate))
             raise MistakeError("choice.from", f"{self.choice.source} is not asked per candidate; allowed are {allowed}")
-        for name in self.only_for:
+        for name, strata in self.only_for.items():
             if name not in self.asked():
                 raise MistakeError(f"only_for.{name}", "is not asked in this protocol")
+            if not strata:
+                raise MistakeError(f"only_for.{name}", "names nobody; name strata, or leave the question out")
+        if self.choice and self.choice.source in self.only_for:
+            text = f"{self.choice.source} is asked of some strata only, so nobody else could choose"
+            raise MistakeError("choice.from", text)
         return self
 
     def asked(self) -> tuple[str, ...]:

@@ -309,6 +309,15 @@ def test_questions_for_other_strata_are_not_asked() -> None:
     assert {one["data-question"] for one in soup(page).select("[data-question]")} == {"A-score", "B-score"}
 
 
+def test_where_a_step_has_no_strata_the_pool_decides_what_is_asked() -> None:
+    person = cards.judge(pools=["crowd", "expert"], protocol={"only_for": {"why": ["expert"]}}, step={"overlap": 2})
+    Participation.objects.filter(pk=person.pk).update(pool="expert")
+    person.refresh_from_db()
+    other = participations.participation(person.study)
+    asked = [soup(begun(one).get(url(one))).select("[data-question=why]") for one in (person, other)]
+    assert [len(questions) for questions in asked] == [1, 0]
+
+
 def test_guidelines_of_the_items_path_stand_beside_it() -> None:
     guidelines = [
         {"path": ["Writing", "Poems"], "text": "Rhymes count."},

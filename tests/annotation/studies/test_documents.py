@@ -437,6 +437,22 @@ def test_a_bare_number_is_the_overlap_for_everybody() -> None:
             "protocols.compare.only_for.age: is not asked in this protocol",
         ),
         (
+            "protocols.compare.only_for",
+            {"agree": ["expret"]},
+            "protocols.compare.only_for.agree: expret is no stratum; allowed are crowd, expert",
+        ),
+        (
+            "protocols.compare.only_for",
+            {"agree": []},
+            "protocols.compare.only_for.agree: names nobody; name strata, or leave the question out",
+        ),
+        ("steps.0.select_by", "topic", "steps.0.select_by: is of no use to least_judged; leave it out"),
+        (
+            "steps.0.select",
+            "elimination",
+            "steps.0.select: elimination follows from who wins, and no question of compare compares",
+        ),
+        (
             "protocols.compare.label",
             {"*": "Advert {slot}", "de": "Anzeige"},
             "protocols.compare.label: needs {slot} where the letter belongs (de)",
@@ -452,6 +468,61 @@ def test_mistakes_about_comparisons_are_named_by_path(path: str, value: Any, mes
     with pytest.raises(DocumentError) as caught:
         checked(_put(COMPARISONS, path, value))
     assert caught.value.text == message
+
+
+def test_what_follows_from_who_wins_names_a_question_that_says_so() -> None:
+    document = _put(COMPARISONS, "protocols.compare.per_candidate", ["score"])
+    document["questions"]["score"] = {"kind": "stars", "text": "How good?"}
+    document["steps"][0] |= {"select": "uncertainty", "select_by": "agree"}
+    assert problems_of(document) == ["steps.0.select_by: agree does not compare what compare shows; allowed are score"]
+    document["steps"][0] |= {"select_by": "score"}
+    assert problems_of(document) == []
+
+
+def test_a_choice_does_not_rest_on_a_question_for_some_and_gold_and_repeats_leave_room() -> None:
+    document = copy.deepcopy(COMPARISONS)
+    document["questions"]["score"] = {"kind": "stars", "text": "How good?"}
+    document["protocols"]["compare"] |= {
+        "per_candidate": ["score"], "choice": {"from": "score"}, "only_for": {"score": ["expert"]},
+    }  # fmt: skip
+    document["steps"][0] |= {"gold": {"rate": 0.6}, "repeat": {"rate": 0.5}}
+    assert problems_of(document) == [
+        "protocols.compare.choice.from: score is asked of some strata only, so nobody else could choose",
+        "steps.0.repeat.rate: and gold.rate are 0.6 and 0.5; together they must not be above 1",
+    ]
+
+
+def test_disagreement_is_about_what_is_shown() -> None:
+    document = _put(COMPARISONS, "protocols.compare.before", ["view"])
+    document["questions"]["view"] = {"kind": "short_text", "text": "What counts?"}
+    document["steps"][0]["disagreement"] = {"question": "view"}
+    assert problems_of(document) == [
+        "steps.0.disagreement.question: view is not asked about what is shown; allowed are agree, better"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("question", "correct", "wrong"),
+    [
+        ({"kind": "yes_no"}, ["Yess"], "side: Yess is no choice; allowed are true, false"),
+        ({"kind": "yes_no"}, [True], ""),
+        ({"kind": "single_choice", "choices": ["a", "b"]}, ["a", "c"], "side: c is no choice; allowed are a, b"),
+        (
+            {"kind": "multiple_choice", "choices": ["a", "b"]},
+            ["a"],
+            "a is not allowed; each right answer to side is a list of choices",
+        ),
+        ({"kind": "multiple_choice", "choices": ["a", "b"]}, [["b", "a"]], ""),
+        ({"kind": "likert", "points": {"count": 5}}, [9], "side: 9 is no answer on the scale"),
+        ({"kind": "number"}, ["5"], ""),
+        ({"kind": "short_text"}, ["anything"], ""),
+    ],
+)
+def test_what_a_quiz_says_is_right_can_be_answered(question: dict[str, Any], correct: list[Any], wrong: str) -> None:
+    document = copy.deepcopy(COMPARISONS)
+    document["questions"]["side"] = {"text": "Which?"} | question
+    document["steps"].append({"training": "course", "quiz": [{"question": "side", "correct": correct}]})
+    assert problems_of(document) == ([f"steps.1.quiz.0.correct: {wrong}"] if wrong else [])
 
 
 def problems_of(document: dict[str, Any]) -> list[str]:
@@ -482,6 +553,8 @@ def _divided_by(question: dict[str, Any], *, asked_before: bool = True) -> dict[
 )
 def test_a_policy_that_makes_items_fits_the_arrangement(policy: str, arrangement: str, said: str) -> None:
     document = _put(COMPARISONS, "steps.0.select", policy)
+    document["questions"]["good"] = {"kind": "stars", "text": "How good?"}
+    document["protocols"]["compare"]["per_candidate"] = ["good"]
     problems = problems_of(_put(document, "protocols.compare.arrangement", arrangement))
     assert problems == ([f"steps.0.select: {said}"] if said else [])
 
