@@ -17,6 +17,7 @@ The options of an endpoint, all optional:
     empty       end without a word
     endless     say the text for ever
     size        instead of the text, that many characters in one piece
+    stamps      instead of the text, so many tokens, each the second (since the epoch) in which it leaves
 """
 
 import asyncio
@@ -24,6 +25,7 @@ import hashlib
 import itertools
 import json
 import re
+import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -35,7 +37,7 @@ from models_serving.limits import PhaseClock
 Script = Callable[[GenerationRequest], str | Iterable[str]]
 _OPTIONS = frozenset(
     {"text", "by", "function", "pace", "delay", "stall_after", "fail_after", "fail_kind", "retry_after"}
-    | {"garbage_after", "empty", "endless", "size"}
+    | {"garbage_after", "empty", "endless", "size", "stamps"}
 )
 _FUNCTIONS: dict[str, Script] = {}
 _TOKEN = re.compile(r"\s*\S+\s*")
@@ -116,7 +118,7 @@ def _performance(endpoint: Endpoint, request: GenerationRequest) -> Iterator[Pie
         if request.sampling.max_tokens is not None and said >= request.sampling.max_tokens:
             yield _end(endpoint, request, said, cut=True)
             return
-        yield token
+        yield f"{time.time():.4f} " if options.get("stamps") else token
         said += 1
     yield from _mishap(options, said)
     yield _end(endpoint, request, said, cut=False)
@@ -142,6 +144,9 @@ def _tokens(options: Mapping[str, Any], request: GenerationRequest) -> Iterator[
     """Words with the white space around them, so that the pieces together are the text."""
     if options.get("empty"):
         return iter(())
+    if options.get("stamps"):
+        # each is written when it leaves
+        return iter([""] * options["stamps"])
     if options.get("size"):
         return iter(["x" * options["size"]])
     said = _text(options, request)

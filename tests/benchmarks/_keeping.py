@@ -1,6 +1,7 @@
 """What the benchmarks share: a database of their own, and where figures are kept."""
 
 import json
+import math
 import os
 import platform
 import tempfile
@@ -67,4 +68,4 @@ def keep(name: str, figures: dict[str, Any]) -> None:
 def percentile(values: Sequence[float], share: float) -> float:
     """The smallest value that so large a share of all does not pass."""
     ordered = sorted(values)
-    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+    return ordered[max(math.ceil(round(share * len(ordered), 6)) - 1, 0)]

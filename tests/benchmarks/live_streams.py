@@ -1,9 +1,11 @@
 """Many people in live turns of four candidates at once, on the demo models and all that `make run` starts: how long
 until a first token, whether the slowest person gets their share, and whether anything stays stuck; the same with
-admission; and the same with the model process killed in the middle. It starts the whole site on the loopback, each
+admission; the same with the model process killed in the middle; and, with answers from a script at 50 tokens a second
+whose tokens say when they left, how much later they are with people. It starts the whole site on the loopback, each
 scenario with a fresh one, and stops it.
 
-`make bench NAME=live_streams`; `PEOPLE=20` for less, `SCENARIOS=open,admission,killed` for some of them."""
+`make bench NAME=live_streams`; `PEOPLE=20` for less (else 60, and 100 with the script),
+`SCENARIOS=open,admission,killed,scripted` for some of them."""
 
 import json
 import multiprocessing
@@ -20,12 +22,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks import _stamped
 from tests.benchmarks._keeping import keep, percentile
 from tests.live import ROOT, wait_until
 from tests.servers import a_free_port
 
 PEOPLE = int(os.environ.get("PEOPLE", "60"))
-SCENARIOS = os.environ.get("SCENARIOS", "open,admission,killed").split(",")
+SCENARIOS = os.environ.get("SCENARIOS", "open,admission,killed,scripted").split(",")
 # seconds within which 95 of 100 answers are to begin, where people are admitted
 TARGET = float(os.environ.get("TARGET", "5"))
 READY = "Ctrl-C stops everything."
@@ -70,7 +73,11 @@ def one(scenario: str) -> None:
         }
         os.environ |= environment | {"DJANGO_SETTINGS_MODULE": "annotation.settings"}
         with running(Path(folder)):
-            figures = taken_part(scenario, Path(folder), f"http://127.0.0.1:{environment['PORT']}")
+            url = f"http://127.0.0.1:{environment['PORT']}"
+            if scenario == "scripted":
+                figures = _stamped.streamed(Path(folder), url)
+            else:
+                figures = taken_part(scenario, Path(folder), url)
     print(f"{scenario}: {json.dumps(figures)}", flush=True)
     keep("live_streams", {"scenario": scenario} | figures)
     sys.exit(1 if figures["stuck"] or figures["errors"] else 0)

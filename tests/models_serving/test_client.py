@@ -1,6 +1,7 @@
 """What holds for every backend: one final event, limits, sizes, refusals, cancellation."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -154,6 +155,15 @@ def test_closing_the_stream_ends_it_without_a_final_event() -> None:
     assert next(events) == Chunk("a ")
     events.close()
     assert list(events) == []
+
+
+def test_a_script_can_say_of_each_token_when_it_left() -> None:
+    began = time.time()
+    *chunks, last = ask_sync(script(stamps=3, pace=100), a_request())
+    assert isinstance(last, Finished)
+    stamps = [float(stamp) for stamp in last.text.split()]
+    assert (len(chunks), len(stamps), stamps == sorted(stamps)) == (3, 3, True)
+    assert [stamp for stamp in stamps if not began - 0.001 <= stamp <= time.time() + 0.001] == []
 
 
 def test_probe_of_a_script_names_its_exact_state() -> None:
