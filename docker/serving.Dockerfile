@@ -1,6 +1,8 @@
 # The model server: torch, no Django. The plain wheel of torch brings CUDA; for a CPU-only image give PyTorch's own index
 # of CPU builds (its install page names it):  --build-arg PIP_EXTRA_INDEX_URL=…
 #   docker build -f docker/serving.Dockerfile -t plurivox-serving .
+#   docker run -e MODELS_SERVING_API_KEY -v models:/models -p 127.0.0.1:8100:8100 plurivox-serving
+# It listens to other machines: without a key in that variable whoever reaches it may use it, and it says so.
 FROM python:3.12-slim-bookworm
 
 ARG PIP_EXTRA_INDEX_URL=""

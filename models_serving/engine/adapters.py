@@ -1,11 +1,12 @@
 """LoRA adapters (Hu et al. 2021) on one base model: each answer of a batch goes through its own, or through none.
 
 An adapter adds B·A·x·(alpha / rank) to what a linear layer makes of x. The files are those that peft writes; they are
-read here without it. What such a file may say and is not computed here is refused by its name."""
+read here without it. What such a file says and is not known here is refused by its name."""
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,20 @@ from models_serving.engine import provenance
 from models_serving.engine.loading import LoadError
 
 _WEIGHTS, _CONFIG, _PREFIX = "adapter_model.safetensors", "adapter_config.json", "base_model.model."
-# What would change the result and is not computed here, with the values at which it does not.
-_PLAIN: Mapping[str, tuple[Any, ...]] = {
-    "use_dora": (False, None),
-    "bias": ("none", None),
-    "modules_to_save": (None, []),
-    "alpha_pattern": (None, {}),
-    "fan_in_fan_out": (False, None),
-    "trainable_token_indices": (None, []),
-    "lora_bias": (False, None),
-}
+# What may stand in the configuration whatever it says: it was for training, or the tensors themselves say it.
+_SAYS_NOTHING = frozenset(
+    {
+        "auto_mapping", "base_model_name_or_path", "eva_config", "exclude_modules", "inference_mode", "layers_pattern",
+        "layers_to_transform", "lora_alpha", "lora_dropout", "megatron_core", "peft_type", "peft_version",
+        "qalora_group_size", "r", "rank_pattern", "revision", "runtime_config", "target_modules", "task_type",
+        "use_rslora",
+    }
+)  # fmt: skip
+# Beginnings that leave the base's weights as they are. Others (pissa, olora, corda, loftq) change them, and the adapter
+# is made for the changed ones.
+_BEGINNINGS = (True, False, None, "gaussian", "eva")
+# With any of these a setting that is not known here is off.
+_OFF: tuple[Any, ...] = (None, False, "none", [], {})
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ def read(name: str, folder: Path, model: Any) -> Adapter:
         raise LoadError(f"{name}: {folder.name} holds no adapter that can be read: {error}") from error
     if config.get("peft_type") != "LORA":
         raise LoadError(f"{name}: only LoRA adapters are served, not {config.get('peft_type')}")
-    if odd := next((key for key, plain in _PLAIN.items() if config.get(key) not in plain), None):
+    if odd := next((key for key, value in config.items() if not _is_plain(key, value)), None):
         raise LoadError(f"{name}: adapters with {odd} = {config[odd]!r} are not served")
     if not isinstance(config.get("lora_alpha"), int | float):
         raise LoadError(f"{name}: {_CONFIG} names no lora_alpha")
@@ -63,6 +68,10 @@ def read(name: str, folder: Path, model: Any) -> Adapter:
         "config_sha256": provenance.sha256_of_files(folder, _CONFIG),
     }
     return Adapter(name, layers, facts)
+
+
+def _is_plain(key: str, value: Any) -> bool:
+    return value in _BEGINNINGS if key == "init_lora_weights" else key in _SAYS_NOTHING or value in _OFF
 
 
 def _layer_of(name: str, key: str) -> str:
@@ -92,11 +101,24 @@ class Bank:
     def __init__(self, model: Any, adapters: Sequence[Adapter]) -> None:
         self._rows: torch.Tensor | None = None
         self._device = model.device
-        modules = dict(model.named_modules())
+        self._modules = dict(model.named_modules())
         for layer in sorted({layer for adapter in adapters for layer in adapter.layers}):
-            module: torch.nn.Linear = modules[layer]
+            module: torch.nn.Linear = self._modules[layer]
             halves = [adapter.layers.get(layer) for adapter in adapters]
             module.register_forward_hook(self._hook(*_stacked(module, halves)))
+
+    @contextmanager
+    def alone(self, adapter: Adapter | None) -> Iterator[None]:
+        """While it lasts every row of the model goes through this one adapter or none, by the formula as it stands and
+        without what is done here for many: something to compare with. Nobody else may use the model."""
+        self._rows = None
+        layers = adapter.layers if adapter else {}
+        hooks = [self._modules[layer].register_forward_hook(_plainly(*halves)) for layer, halves in layers.items()]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def use(self, rows: Sequence[int]) -> None:
         """The adapter's number of each row."""
@@ -111,6 +133,13 @@ class Bank:
             return made + torch.bmm(small, up[self._rows].transpose(1, 2))
 
         return add
+
+
+def _plainly(down: torch.Tensor, up: torch.Tensor) -> Any:
+    def add(module: torch.nn.Module, given: tuple[torch.Tensor], made: torch.Tensor) -> torch.Tensor:
+        return made + given[0] @ down.T @ up.T
+
+    return add
 
 
 def _stacked(

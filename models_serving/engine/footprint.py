@@ -4,8 +4,11 @@ The forecast counts weights and key-value cache from the model's own files; on t
 
 import dataclasses
 import json
+import math
 import os
 import struct
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +17,14 @@ import torch
 from models_serving.engine.loading import DTYPES, LoadError, ModelSpec, config_of, folder_of, length_of
 
 _ELEMENT = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
-# What a forward pass holds besides weights and cache, and CUDA's own context: seen, not computed.
-_CPU_EXTRA, _CUDA_EXTRA = 64 * 2**20, 2**30
+# What a forward pass holds besides weights and cache, and CUDA's own context: seen, not computed. On a CUDA device the
+# process is kept within the forecast, so that has to hold all of it.
+_CPU_EXTRA, _CUDA_EXTRA, _CUDA_SHARE = 64 * 2**20, 2**30, 1.25
 
 
 def needed(spec: ModelSpec) -> int:
-    """Bytes that the model will take: weights in the number format it is loaded in, and its whole cache. Fetches a hub
-    model's files. Raises `LoadError`."""
+    """Bytes that the model may take: weights in the number format it is loaded in, its adapters, its whole cache, and
+    what a forward pass needs. Fetches a hub model's files. Raises `LoadError`."""
     folder = folder_of(spec)
     device = torch.device(_resolved(spec.device))
     try:
@@ -30,20 +34,45 @@ def needed(spec: ModelSpec) -> int:
         weights = sum(_numbers(file) for file in folder.glob("*.safetensors")) * element
         heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
         size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+        adapters = _numbers_of_adapters([Path(path) for path in spec.adapters.values()])
         # Keys and values, of every layer, for every slot.
-        adapters = sum(_numbers(file) for path in spec.adapters.values() for file in Path(path).glob("*.safetensors"))
         cache = 2 * text.num_hidden_layers * heads * size * spec.slots * length_of(spec, text) * element
     except (OSError, ValueError, KeyError, AttributeError, struct.error) as error:
         raise LoadError(f"{spec.name}: {error}") from error
-    return int(weights + adapters * element + cache) + (_CUDA_EXTRA if device.type == "cuda" else _CPU_EXTRA)
+    taken = weights + adapters * element + cache
+    return int(taken * _CUDA_SHARE) + _CUDA_EXTRA if device.type == "cuda" else int(taken) + _CPU_EXTRA
 
 
 def devices() -> dict[str, int]:
-    """What this machine has: the name of each device and its memory in bytes."""
-    found = {"cpu": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")}
+    """What this machine has: the name of each device and its memory in bytes. Of the machine's own memory a container
+    or a service may be given only a part."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    found = {"cpu": min([physical, *group_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])}
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         found[f"cuda:{number}"] = torch.cuda.get_device_properties(number).total_memory
     return found
+
+
+def group_limits(own: Path, root: Path) -> list[int]:
+    """Memory limits in bytes of the control groups that this process is in (version 1 or 2 of Linux' interface), from
+    the file that names them and the folder where they are mounted."""
+    try:
+        # number:controllers:path; version 2 has a single line without controllers
+        lines = [line.split(":", 2) for line in own.read_text(encoding="ascii").splitlines()]
+    except OSError:
+        return []
+    limits = []
+    for _, controllers, path in lines:
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        top, name = (root / "memory", "memory.limit_in_bytes") if controllers else (root, "memory.max")
+        group = top / path.strip("/")
+        # In a container the path may be the one outside, while the own group is mounted as the root.
+        for folder in (group, *(parent for parent in group.parents if parent.is_relative_to(top))):
+            with suppress(OSError, ValueError):
+                # "max" is no number
+                limits.append(int((folder / name).read_text(encoding="ascii")))
+    return limits
 
 
 def placed(spec: ModelSpec, device: str) -> ModelSpec:
@@ -82,12 +111,30 @@ def _bytes_each(spec: ModelSpec, device: torch.device, config: Any) -> int:
     return own.itemsize if isinstance(own, torch.dtype) and device.type == "cuda" else torch.float32.itemsize
 
 
+def _numbers_of_adapters(folders: Sequence[Path]) -> int:
+    """How many numbers the adapters come to at work: of each layer all have the largest rank, and nobody's is one more
+    (see `adapters.Bank`)."""
+    largest: dict[tuple[str, str], list[int]] = {}
+    for folder in folders:
+        for file in folder.glob("*.safetensors"):
+            for name, entry in _entries(file).items():
+                layer, _, half = name.rpartition(".lora_")
+                known = largest.setdefault((layer, half), entry["shape"])
+                largest[layer, half] = [max(sizes) for sizes in zip(known, entry["shape"], strict=True)]
+    return (len(folders) + 1) * sum(math.prod(shape) for shape in largest.values())
+
+
 def _numbers(file: Path) -> float:
-    """How many numbers a safetensors file holds, from its header: a length, then JSON with type and place of each."""
+    """How many numbers a safetensors file holds."""
+    entries = _entries(file).values()
+    return float(sum((e["data_offsets"][1] - e["data_offsets"][0]) / _ELEMENT.get(e["dtype"], 1) for e in entries))
+
+
+def _entries(file: Path) -> dict[str, Any]:
+    """The tensors of a safetensors file, from its header: a length, then JSON with type, shape and place of each."""
     with file.open("rb") as opened:
         (size,) = struct.unpack("<Q", opened.read(8))
         if size > 100_000_000:
             raise ValueError(f"{file.name} is no safetensors file")
         header: dict[str, Any] = json.loads(opened.read(size))
-    entries = [entry for name, entry in header.items() if name != "__metadata__"]
-    return float(sum((e["data_offsets"][1] - e["data_offsets"][0]) / _ELEMENT.get(e["dtype"], 1) for e in entries))
+    return {name: entry for name, entry in header.items() if name != "__metadata__"}

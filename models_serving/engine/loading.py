@@ -13,7 +13,7 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 from jinja2 import TemplateError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from models_serving.contracts import Message
 from models_serving.engine import provenance
@@ -24,6 +24,18 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "tokenizer.model"]
 _SHORTEST, _LONGEST = 32, 4096
+_TOKENIZER = ("*token*", "vocab*", "merges*", "*.model", "*.tiktoken", "*.bpe")
+# Members of generation_config.json that we follow, or that say nothing about which token comes next.
+_FOLLOWED = frozenset({"eos_token_id", "repetition_penalty", "temperature", "top_p", "top_k", "min_p"})
+_SILENT = frozenset(
+    {
+        "_from_model_config", "assistant_confidence_threshold", "bos_token_id", "cache_implementation", "chat_format",
+        "decoder_start_token_id", "do_sample", "max_context_size", "max_length", "max_matching_ngram_size",
+        "max_new_tokens", "max_window_size", "num_assistant_tokens", "num_assistant_tokens_schedule",
+        "num_return_sequences", "output_attentions", "output_hidden_states", "output_logits", "output_scores",
+        "pad_token_id", "return_dict_in_generate", "target_lookbehind", "transformers_version", "use_cache",
+    }
+)  # fmt: skip
 
 
 class LoadError(Exception):
@@ -61,7 +73,23 @@ class LoadedModel:
     eos: frozenset[int]
     defaults: Mapping[str, Any]
     max_len: int
+    max_characters: int
     facts: Mapping[str, Any]
+
+    def check_size(self, said: Sequence[Message] | str | list[int]) -> None:
+        """What is longer than so many of the longest tokens is refused before anybody takes the time to cut it up.
+        Raises `InvalidRequestError`."""
+        if isinstance(said, str):
+            size, most, parameter = len(said), self.max_characters, "prompt"
+        elif any(isinstance(one, Message) for one in said):
+            texts = [one.content for one in said if isinstance(one, Message)]
+            size, most, parameter = sum(map(len, texts)), self.max_characters, "messages"
+        else:
+            size, most, parameter = len(said), self.max_len - 1, "prompt"
+        if size > most:
+            verb = "leave" if parameter == "messages" else "leaves"
+            message = f"the {parameter} {verb} no room for an answer in the model's context"
+            raise InvalidRequestError(parameter, message)
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """The token ids of a conversation in the model's own chat template. Raises `InvalidRequestError`."""
@@ -107,7 +135,8 @@ def load(spec: ModelSpec) -> LoadedModel:
     _give_template(spec, tokenizer)
     defaults, eos = _generation_settings(folder, config, tokenizer)
     facts = _facts(spec, folder, model, tokenizer, {"max_len": max_len, "defaults": defaults, "eos": sorted(eos)})
-    return LoadedModel(spec.name, model, tokenizer, layers, eos, defaults, max_len, facts)
+    most = max_len * max(map(len, tokenizer.get_vocab()))
+    return LoadedModel(spec.name, model, tokenizer, layers, eos, defaults, max_len, most, facts)
 
 
 def layers_of(config: Any) -> Layers:
@@ -190,6 +219,8 @@ def _model(spec: ModelSpec, folder: Path, config: Any, device: torch.device) -> 
         raise LoadError(f"{spec.name}: {type(model).__name__} keeps a state that is not served by key-value slots")
     if "logits_to_keep" not in inspect.signature(model.forward).parameters:
         raise LoadError(f"{spec.name}: {type(model).__name__} cannot give single logits and is not served")
+    # The self-check asks for greedy answers by no other rule.
+    model.generation_config = GenerationConfig()
     return model.to(device).eval().requires_grad_(requires_grad=False)
 
 
@@ -233,14 +264,32 @@ def _give_template(spec: ModelSpec, tokenizer: Any) -> None:
 def _generation_settings(folder: Path, config: Any, tokenizer: Any) -> tuple[dict[str, Any], frozenset[int]]:
     """The model's own sampling defaults and its end tokens. The file is read as it is: transformers would mix its own
     defaults in."""
-    path = folder / "generation_config.json"
-    own: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    own = _generation_config(folder)
     names = ["repetition_penalty"]
     if own.get("do_sample"):
         names += ["temperature", "top_p", "top_k", "min_p"]
     ends = [own.get("eos_token_id"), config.get_text_config(decoder=True).eos_token_id, tokenizer.eos_token_id]
     flat = {end for group in ends for end in (group if isinstance(group, list) else [group])}
     return {name: own[name] for name in names if own.get(name) is not None}, frozenset(flat - {None})
+
+
+def _generation_config(folder: Path) -> dict[str, Any]:
+    path = folder / "generation_config.json"
+    own: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return own
+
+
+def _not_followed(folder: Path) -> dict[str, Any]:
+    """Rules of the model's generation_config.json that would change its answers and that this engine does not know
+    (typical_p, no_repeat_ngram_size, suppress_tokens, …): not followed, and said with every answer."""
+    own = _generation_config(folder).items()
+    rules = {name: value for name, value in own if name not in _FOLLOWED | _SILENT}
+    return {name: value for name, value in rules.items() if value not in (None, 0, [], {}) and not _is_one(value)}
+
+
+def _is_one(value: Any) -> bool:
+    """Factors are neutral at one; a switch that is on is not."""
+    return value == 1 and value is not True
 
 
 def _facts(spec: ModelSpec, folder: Path, model: Any, tokenizer: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,15 +303,17 @@ def _facts(spec: ModelSpec, folder: Path, model: Any, tokenizer: Any, settings: 
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "weights_sha256": provenance.sha256_of_files(folder, "*.safetensors"),
         "config_sha256": provenance.sha256_of_files(folder, "config.json"),
-        "tokenizer_sha256": provenance.sha256_of_files(folder, "*token*"),
+        "tokenizer_sha256": provenance.sha256_of_files(folder, *_TOKENIZER),
         "template_sha256": provenance.sha256_of_text(tokenizer.chat_template),
         "code_sha256": provenance.sha256_of_files(folder, "*.py") if spec.remote_code else "",
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "attention": model.config._attn_implementation,
         "libraries": provenance.library_versions(),
-        # In one number format on one kind of device a seed repeats a text exactly; elsewhere rounding depends on who
-        # shares the batch, and what was drawn is only recorded.
-        "seeds": "exact" if device.type == "cpu" and model.dtype == torch.float32 else "recorded",
+        # In single precision on a CPU a seed repeats a text but for rounding, which depends on who shares the batch and
+        # decides once in 5 · 10⁷ tokens of a trained model, once in 4,000 of one whose distribution is flat (see
+        # `sampling`); elsewhere that happens too often, and what was drawn is only recorded.
+        "seeds": "up to rounding" if device.type == "cpu" and model.dtype == torch.float32 else "recorded",
+        "not_followed": _not_followed(folder),
         **settings,
     }

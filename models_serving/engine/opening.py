@@ -48,6 +48,7 @@ class OpenModel:
         puts into words; or a text or token ids to go on from. Raises `InvalidRequestError` naming the parameter."""
         if choices > self.engine.max_waiting:
             raise InvalidRequestError("n", f"n must be at most {self.engine.max_waiting} here, not {choices}")
+        self._loaded.check_size(said)
         with self._lock:
             prompt = self._tokens(said)
         room = self._loaded.max_len - len(prompt)
@@ -75,17 +76,12 @@ def open_all(spec: ModelSpec, *, max_waiting: int = 64) -> dict[str, OpenModel]:
         raise LoadError(f"{spec.name}: slots must be at least 1")
     loaded = load(spec)
     adapters = [read(name, Path(folder), loaded.model) for name, folder in spec.adapters.items()]
-    runner = Runner(
-        loaded.model,
-        loaded.layers,
-        slots=spec.slots,
-        max_len=loaded.max_len,
-        adapters=Bank(loaded.model, adapters) if adapters else None,
-    )
+    bank = Bank(loaded.model, adapters) if adapters else None
+    runner = Runner(loaded.model, loaded.layers, slots=spec.slots, max_len=loaded.max_len, adapters=bank)
     engine = Engine(runner, loaded.tokenizer, loaded.eos, max_waiting=max_waiting, name=spec.name)
     engine.start()
     try:
-        checked = check(loaded, engine)
+        checked = check(loaded, engine, bank, adapters)
     except LoadError:
         engine.close()
         raise

@@ -24,8 +24,8 @@ class InvalidRequestError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Every parameter with the value that is really used. `seed` and `choice` determine all random numbers. `adapter`
-    is the number of the LoRA adapter that the answer goes through, 0 for none."""
+    """Every parameter with the value that is really used (a temperature below 1e-5 is 0). `seed` and `choice` determine
+    all random numbers. `adapter` is the number of the LoRA adapter that the answer goes through, 0 for none."""
 
     max_tokens: int
     seed: int
@@ -58,11 +58,12 @@ _FLOATS: dict[str, tuple[float, float, str]] = {
     "temperature": (0.0, 2.0, "from 0 to 2"),
     "top_p": (0.0, 1.0, "above 0, up to 1"),
     "min_p": (0.0, 1.0, "from 0 to 1"),
-    "repetition_penalty": (0.0, 10.0, "above 0, up to 10"),
+    "repetition_penalty": (0.1, 10.0, "from 0.1 to 10"),
     "presence_penalty": (-2.0, 2.0, "from -2 to 2"),
     "frequency_penalty": (-2.0, 2.0, "from -2 to 2"),
 }
-_ABOVE_ZERO = ("top_p", "repetition_penalty")
+# Below this a temperature cannot be told from 0 by any logits, and single precision would soon divide by nought.
+_COLDEST = 1e-5
 
 
 def resolve(wanted: Mapping[str, Any], defaults: Mapping[str, Any], *, room: int, choice: int = 0) -> Parameters:
@@ -91,9 +92,9 @@ def _float(name: str, value: Any) -> float:
     low, high, words = _FLOATS[name]
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidRequestError(name, f"{name} must be a number {words}")
-    if not low <= value <= high or (name in _ABOVE_ZERO and value <= 0):
+    if not low <= value <= high or (name == "top_p" and value == 0):
         raise InvalidRequestError(name, f"{name} must be {words}, not {value}")
-    return float(value)
+    return 0.0 if name == "temperature" and value < _COLDEST else float(value)
 
 
 def _integer(name: str, value: Any) -> int:

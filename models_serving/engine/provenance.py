@@ -13,10 +13,10 @@ from typing import Any
 ENGINE = "plurivox-slots/2"
 
 
-def sha256_of_files(folder: Path, pattern: str) -> str:
-    """SHA-256 over names and contents of the files that match, in the order of their names."""
+def sha256_of_files(folder: Path, *patterns: str) -> str:
+    """SHA-256 over names and contents of the files that match any, in the order of their names."""
     total = hashlib.sha256()
-    for path in sorted(folder.glob(pattern)):
+    for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
         with path.open("rb") as file:
             total.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return total.hexdigest()

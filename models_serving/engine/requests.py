@@ -44,12 +44,16 @@ class Asking:
     """Who asks, for a fair order: `key` is one person's or conversation's, empty for nobody in particular; requests
     that are not `live` (jobs that nobody waits for) come after those that are, and give their place up to them.
     `seconds` is how long the answer may take, the queue included. A `probe` is our own question whether the engine
-    works: it is let in although the queue is full, and nothing of it is counted."""
+    works: it is let in although the queue is full, and nothing of it is counted. One that was `let_in` by
+    `Engine.check_room` is not sent away later. `came` is when the request arrived, by this machine's monotonic clock,
+    which all processes share; without it, now."""
 
     key: str = ""
     live: bool = True
     seconds: float = 300.0
     probe: bool = False
+    let_in: bool = False
+    came: float | None = None
 
 
 @dataclass(eq=False)

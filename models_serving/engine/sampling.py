@@ -109,12 +109,12 @@ def draw(logits: torch.Tensor, drawers: Sequence[Drawer]) -> list[Drawn | None]:
 
     Everything happens on the logits' device; what comes back to the host is one small table."""
     plain = logits.float()
-    # Not-a-number and infinity both show in the maximum.
-    sound = torch.isfinite(plain.amax(-1))
     bends = [row for row, drawer in enumerate(drawers) if drawer.bends_logits()]
     bent = plain.clone() if bends else plain
     for row in bends:
         drawers[row].bend(bent[row])
+    # Not-a-number and infinity both show in the maximum, whether the model or a penalty made them.
+    sound = torch.isfinite(bent.amax(-1))
     hot = [row for row, drawer in enumerate(drawers) if drawer.parameters.temperature > 0]
     if len(hot) < len(drawers):
         tokens = bent.argmax(-1)

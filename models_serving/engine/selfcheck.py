@@ -3,42 +3,63 @@
 A mask, a window or a cache that fits a model only almost gives fluent wrong text; nothing else would notice."""
 
 import threading
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from models_serving.contracts import Chunk
+from models_serving.engine.adapters import Adapter, Bank
 from models_serving.engine.loading import LoadedModel, LoadError
 from models_serving.engine.parameters import Parameters
 from models_serving.engine.requests import Asking, Ended
 from models_serving.engine.slots import Engine
 
 _STEPS = 16
-_SHORT = 5
-_LONGEST = 768
+_SHORT, _MIDDLE = 5, 48
 # How much less likely than the best a token may be (in logits) to count as a tie that rounding decided.
 _TIE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.4}
 
 
-def check(loaded: LoadedModel, engine: Engine) -> dict[str, Any]:
-    """Compare greedy answers with `generate()`, one by one: to two prompts of different length, generated in one batch,
-    and to the next turn of the longer one, which takes over what its row holds. Returns what was checked; raises
-    `LoadError` on a difference that rounding does not explain."""
-    windows = [window for window in loaded.layers.windows.values() if window]
+def check(
+    loaded: LoadedModel, engine: Engine, bank: Bank | None = None, adapters: Sequence[Adapter] = ()
+) -> dict[str, Any]:
+    """Compare greedy answers with `generate()`, one by one: to prompts of different length, generated in one batch, one
+    of them beyond every window that an answer can reach; to the next turn of one of them, which takes over what its row
+    holds; and to one prompt through each adapter and none, in one batch. Returns what was checked; raises `LoadError`
+    on a difference that rounding does not explain."""
     room = loaded.max_len - _STEPS
-    long = min(max([48, *(window + 8 for window in windows)]), room, _LONGEST)
-    prompts = [_prompt(loaded, length) for length in (_SHORT, long)]
-    answers = _ours(loaded, engine, prompts)
+    lengths = [_SHORT, min(_MIDDLE, room)]
+    windows = [window for window in loaded.layers.windows.values() if window and window < loaded.max_len]
+    if windows and max(windows) + 8 > lengths[-1]:
+        lengths.append(min(max(windows) + 8, room))
+    prompts = [_prompt(loaded, length) for length in lengths]
+    answers = _ours(loaded, engine, [(prompt, 0) for prompt in prompts])
     prompts.append((prompts[1] + answers[1])[: room - 1] + prompts[0][:1])
-    answers += _ours(loaded, engine, prompts[2:])
-    for prompt, answer in zip(prompts, answers, strict=True):
-        _compare(loaded, prompt, answer)
-    return {"prompts": [len(prompt) for prompt in prompts], "steps": _STEPS, "beyond_window": _beyond(windows, long)}
+    answers += _ours(loaded, engine, [(prompts[-1], 0)])
+    with bank.alone(None) if bank else nullcontext():
+        for prompt, answer in zip(prompts, answers, strict=True):
+            _compare(loaded, loaded.name, prompt, answer)
+    if bank:
+        _check_adapters(loaded, engine, bank, adapters, prompts[1])
+    beyond = max(lengths) + _STEPS > max(windows) if windows else None
+    return {
+        "prompts": [len(prompt) for prompt in prompts],
+        "steps": _STEPS,
+        "beyond_window": beyond,
+        "adapters": [adapter.name for adapter in adapters],
+    }
 
 
-def _beyond(windows: list[int], long: int) -> bool | None:
-    """Whether the longest prompt reaches past every window; `None` where there is none."""
-    return all(long > window for window in windows) if windows else None
+def _check_adapters(
+    loaded: LoadedModel, engine: Engine, bank: Bank, adapters: Sequence[Adapter], prompt: list[int]
+) -> None:
+    answers = _ours(loaded, engine, [(prompt, number) for number in range(len(adapters) + 1)])
+    for adapter, answer in zip([None, *adapters], answers, strict=True):
+        with bank.alone(adapter):
+            _compare(loaded, adapter.name if adapter else loaded.name, prompt, answer)
 
 
 def _prompt(loaded: LoadedModel, length: int) -> list[int]:
@@ -47,30 +68,33 @@ def _prompt(loaded: LoadedModel, length: int) -> list[int]:
     return [(7 + 7919 * position) % size for position in range(length)]
 
 
-def _ours(loaded: LoadedModel, engine: Engine, prompts: list[list[int]]) -> list[list[int]]:
+def _ours(loaded: LoadedModel, engine: Engine, asked: list[tuple[list[int], int]]) -> list[list[int]]:
+    """The engine's answers to prompts, each through the adapter of its number."""
     ends: list[Ended] = []
     done = threading.Event()
 
     def hear(event: Chunk | Ended) -> None:
         if isinstance(event, Ended):
             ends.append(event)
-        if len(ends) == len(prompts):
+        if len(ends) == len(asked):
             done.set()
 
     wanted = Parameters(max_tokens=_STEPS, min_tokens=_STEPS, seed=0, temperature=0.0)
     # How long loading may take as a whole is watched from outside.
     asking = Asking(seconds=3600, probe=True)
-    tickets = engine.submit([(prompt, wanted) for prompt in prompts], [hear] * len(prompts), asking)
+    tickets = engine.submit(
+        [(prompt, replace(wanted, adapter=adapter)) for prompt, adapter in asked], [hear] * len(asked), asking
+    )
     while not done.wait(0.5) and engine.alive:
         pass
     if wrong := next((end for end in ends if end.reason != "length"), None):
         raise LoadError(f"{loaded.name}: the engine cannot run this model ({wrong.error or wrong.reason})")
-    if len(ends) < len(prompts):
+    if len(ends) < len(asked):
         raise LoadError(f"{loaded.name}: the engine cannot run this model (it has ended)")
     return [ticket.drawer.drawn for ticket in tickets]
 
 
-def _compare(loaded: LoadedModel, prompt: list[int], answer: list[int]) -> None:
+def _compare(loaded: LoadedModel, name: str, prompt: list[int], answer: list[int]) -> None:
     ids = torch.tensor([prompt], device=loaded.model.device)
     with torch.inference_mode():
         theirs = loaded.model.generate(
@@ -88,14 +112,14 @@ def _compare(loaded: LoadedModel, prompt: list[int], answer: list[int]) -> None:
         )
     expected = theirs.sequences[0, len(prompt) :].tolist()
     if len(answer) != _STEPS or len(expected) != _STEPS:
-        raise LoadError(f"{loaded.name}: the self-check gave {len(answer)} and {len(expected)} tokens, not {_STEPS}")
+        raise LoadError(f"{name}: the self-check gave {len(answer)} and {len(expected)} tokens, not {_STEPS}")
     for step, (ours, best) in enumerate(zip(answer, expected, strict=True)):
         if ours != best:
             logits = theirs.logits[step][0].float()
             gap = float(logits[best] - logits[ours])
             if gap > _TIE[loaded.model.dtype]:
                 raise LoadError(
-                    f"{loaded.name}: the self-check failed: after {len(prompt)} + {step} tokens the engine differs "
+                    f"{name}: the self-check failed: after {len(prompt)} + {step} tokens the engine differs "
                     f"from generate() by {gap:.3g}; this architecture cannot be served correctly"
                 )
             return

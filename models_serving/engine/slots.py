@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NoReturn
 
 import torch
 
@@ -85,17 +86,28 @@ class Engine:
                 StopFinder(parameters.stop),
                 self._eos,
                 self._wake,
+                time.monotonic() if asking.came is None else asking.came,
             )
             for (prompt, parameters), listener in zip(prompts, listeners, strict=True)
         ]
         with self._changed:
-            full = not asking.probe and not self._waiting.has_room(len(tickets), live=asking.live)
-            if self._closing or full:
-                self._tally.refused += 1
-                raise QueueFullError(seconds_until_free(len(tickets), self._runner.slots, self._tally.mean_seconds))
+            let_in = asking.probe or asking.let_in or self._waiting.has_room(len(tickets), live=asking.live)
+            if self._closing or not let_in:
+                self._refuse(len(tickets))
             self._waiting.put(tickets)
             self._changed.notify()
         return tickets
+
+    def check_room(self, count: int, *, live: bool) -> None:
+        """For whoever still has to make prompts of what was asked: raises `QueueFullError` where so many could neither
+        begin nor wait now."""
+        with self._changed:
+            if not self._waiting.has_room(count, live=live, free=self._rows.free):
+                self._refuse(count)
+
+    def _refuse(self, count: int) -> NoReturn:
+        self._tally.refused += 1
+        raise QueueFullError(seconds_until_free(count, self._runner.slots, self._tally.mean_seconds))
 
     @property
     def max_waiting(self) -> int:

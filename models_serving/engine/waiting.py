@@ -30,10 +30,11 @@ class WaitingRoom:
     def __len__(self) -> int:
         return len(self._tickets)
 
-    def has_room(self, count: int, *, live: bool) -> bool:
-        """Whether so many more may wait. Jobs never take more than half of the room."""
+    def has_room(self, count: int, *, live: bool, free: int = 0) -> bool:
+        """Whether so many more may wait, when so many places are free. Jobs never take more than half of the room."""
         jobs = sum(not ticket.asking.live for ticket in self._tickets)
-        return len(self._tickets) + count <= self.size and (live or jobs + count <= max(self.size // 2, 1))
+        fits = len(self._tickets) + count <= self.size + free
+        return fits and (live or jobs + count <= max(self.size // 2, 1) + free)
 
     def put(self, tickets: Sequence[Ticket]) -> None:
         """They wait from now on. One that had a place and gave it up keeps the time of its submission."""

@@ -4,6 +4,7 @@ python -m models_serving.server --model NAME=FOLDER [--model …] --port 8100
 python -m models_serving.server --config models.yaml --memory cuda:0=70GiB --port 8100"""
 
 import argparse
+import ipaddress
 import logging
 import os
 import sys
@@ -16,6 +17,7 @@ from models_serving.server.process import Launcher
 
 API_KEY_ENV = "MODELS_SERVING_API_KEY"
 DRAIN_SECONDS = 3.5
+log = logging.getLogger("models_serving.server")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         budgets, key = _budgets(options.memory), _key(options)
     except ConfigError as error:
         return _say(str(error))
+    if not key and not _is_loopback(options.host):
+        log.warning("NO KEY IS SET, and %s is open to other machines: whoever reaches it may use it", options.host)
+        log.warning("set %s or --api-key-file, or let nobody but your own services reach it", options.api_key_env)
     launcher = Launcher([one.spec for one in wanted], max_waiting=options.max_waiting)
     launcher.warm_up()
     # Meanwhile torch is being imported elsewhere; and the model processes, which begin with this file, need none of it.
@@ -74,6 +79,13 @@ def _check_numbers(options: argparse.Namespace) -> None:
         raise ConfigError(f"--{wrong.replace('_', '-')} is at least {least[wrong]}, not {getattr(options, wrong)}")
     if wrong := next((name for name in ("request_seconds", "load_seconds") if getattr(options, name) <= 0), None):
         raise ConfigError(f"--{wrong.replace('_', '-')} must be above 0")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _key(options: argparse.Namespace) -> str:

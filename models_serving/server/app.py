@@ -59,6 +59,14 @@ class Desk:
         if self._api_key and not hmac.compare_digest(given.encode(), self._api_key.encode()):
             raise ApiError(401, "this server needs a key", code="invalid_api_key")
 
+    def knows(self, request: Request) -> bool:
+        """Whether who asks may see more than that we are there."""
+        try:
+            self.authorise(request)
+        except ApiError:
+            return False
+        return True
+
     def admit(self, request: Request) -> None:
         """Raises `ApiError` unless the request may be taken."""
         self.authorise(request)
@@ -202,12 +210,14 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """GET /readyz: 200 only when every model that is to be in memory can generate now."""
+    """GET /readyz: 200 only when every model that is to be in memory can generate now. Which one cannot, and why, is
+    told to who has the key."""
     desk: Desk = request.app.state.desk
     found = await desk.ready()
     ok = not desk.draining and all(how == "ok" or how.startswith(("unloaded", "leaving")) for how in found.values())
     ok = ok and "ok" in found.values()
-    return JSONResponse({"status": "ok" if ok else "not ready", "models": found}, status_code=200 if ok else 503)
+    said = {"status": "ok" if ok else "not ready"} | ({"models": found} if desk.knows(request) else {})
+    return JSONResponse(said, status_code=200 if ok else 503)
 
 
 async def measured(request: Request) -> Response:

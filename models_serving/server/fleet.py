@@ -244,7 +244,7 @@ class Fleet:
         if (plan := await line.next("plan")) is None:
             return False
         await self._place(one, plan)
-        line.say({"load": {"device": one.device, "bytes": int(one.bytes * 1.25), "threads": self._threads}})
+        line.say({"load": {"device": one.device, "bytes": one.bytes, "threads": self._threads}})
         if (told := await line.next("ready")) is None:
             return False
         one.told, one.line, one.ever_ready = told, line, True

@@ -169,6 +169,8 @@ class Line:
                 "key": asking.key,
                 "live": asking.live,
                 "probe": asking.probe,
+                # The time that it takes to make a prompt of it is part of its waiting.
+                "came": time.monotonic(),
             }
         )
         return exchange

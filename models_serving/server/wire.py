@@ -202,7 +202,12 @@ def _refuse_constant(name: str) -> None:
 
 
 def _has_half_character(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    # In C: a loop over a body of megabytes would hold everybody's streams up.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 class Form:

@@ -148,6 +148,9 @@ class Session:
         self._models = models
         self._engine = next(iter(models.values())).engine
         self._asked: dict[int, _Asked] = {}
+        # How many answers are asked for whose prompts are not there yet; they count as waiting.
+        self._preparing = 0
+        self._counting = threading.Lock()
         # Long conversations take long to tokenise; meanwhile others are heard.
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="prepare")
 
@@ -163,7 +166,7 @@ class Session:
         match message:
             case {"ask": int(number)}:
                 self._asked[number] = asked = _Asked(left=len(message["prompts"]) * message["choices"])
-                self._pool.submit(self._guarded, number, asked, message)
+                self._guarded(number, partial(self._let_in, number, asked, message))
             case {"cancel": int(number)}:
                 self._cancel(number)
             case {"how": int(number)}:
@@ -172,9 +175,26 @@ class Session:
                 # Answers that still run hear that they are cancelled; the next step may take a while.
                 threading.Thread(target=self._engine.close, daemon=True).start()
 
-    def _guarded(self, number: int, asked: _Asked, message: Mapping[str, Any]) -> None:
+    def _let_in(self, number: int, asked: _Asked, message: Mapping[str, Any]) -> None:
+        count = asked.left
+        with self._counting:
+            # More than may ever wait is refused by name when it is looked at.
+            if not message["probe"] and count <= self._engine.max_waiting:
+                self._engine.check_room(self._preparing + count, live=message["live"])
+            self._preparing += count
+
+        def prepare() -> None:
+            try:
+                self._guarded(number, partial(self._begin, number, asked, message))
+            finally:
+                with self._counting:
+                    self._preparing -= count
+
+        self._pool.submit(prepare)
+
+    def _guarded(self, number: int, step: Callable[[], None]) -> None:
         try:
-            self._begin(number, asked, message)
+            step()
         except InvalidRequestError as error:
             self._decline(number, 400, str(error), param=error.parameter, code="invalid_value")
         except QueueFullError as error:
@@ -199,7 +219,8 @@ class Session:
             partial(self._hear, number, asked, index, parameters) for index, (_, parameters) in enumerate(prepared)
         ]
         with asked.lock:
-            asking = Asking(message["key"], message["live"], message["seconds"], message["probe"])
+            members = {name: message[name] for name in ("key", "live", "seconds", "probe", "came")}
+            asking = Asking(let_in=True, **members)
             asked.tickets = self._engine.submit(prepared, listeners, asking)
             cancelled = asked.cancelled
         if cancelled:

@@ -10,8 +10,10 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from models_serving.contracts import Finished, Message
+from models_serving.engine import adapters as adapters_module
 from models_serving.engine import footprint
-from models_serving.engine.loading import LoadError, ModelSpec
+from models_serving.engine.adapters import read
+from models_serving.engine.loading import LoadError, ModelSpec, load
 from models_serving.engine.opening import OpenModel, open_all, open_model
 from models_serving.server.config import ConfigError, Wanted, wanted_models
 from tests.models_serving import tiny
@@ -57,6 +59,22 @@ def test_an_adapter_says_what_the_merged_model_says(
     assert drawn(models["base"].engine, [prepared(models[name], LONG)]) == expected
 
 
+def test_an_adapter_that_is_not_computed_right_is_refused_at_load(
+    folders: dict[str, Path], adapters: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stacked = adapters_module._stacked
+
+    def wrong(*arguments: Any) -> Any:
+        down, up = stacked(*arguments)
+        up[2] *= -1
+        return down, up
+
+    monkeypatch.setattr(adapters_module, "_stacked", wrong)
+    named = {name: str(folder) for name, folder in adapters.items()}
+    with pytest.raises(LoadError, match="stern: the self-check failed"):
+        open_all(ModelSpec("base", str(folders["llama"]), slots=4, adapters=named))
+
+
 def test_in_one_batch_each_says_what_it_says_alone(models: dict[str, OpenModel]) -> None:
     """One prompt for all: what one adapter computed of it must be taken over by nobody else."""
     engine = models["base"].engine
@@ -77,6 +95,7 @@ def test_what_the_same_adapter_computed_is_taken_over(models: dict[str, OpenMode
 
 def test_each_has_an_exact_state_of_its_own(models: dict[str, OpenModel]) -> None:
     assert len({model.fingerprint for model in models.values()}) == 3
+    assert models["base"].checked["adapters"] == ["kind", "stern"]
     assert "adapter" not in models["base"].facts
     assert models["kind"].facts["adapter"]["name"] == "kind"
     assert models["kind"].facts["weights_sha256"] == models["base"].facts["weights_sha256"]
@@ -111,6 +130,10 @@ def test_adapters_are_served_as_models_of_their_own(folders: dict[str, Path], ad
         ({"lora_alpha": None}, "bad: adapter_config.json names no lora_alpha"),
         ({"bias": "all"}, "bad: adapters with bias = 'all' are not served"),
         ({"modules_to_save": ["lm_head"]}, "bad: adapters with modules_to_save = ['lm_head'] are not served"),
+        ({"use_qalora": True}, "bad: adapters with use_qalora = True are not served"),
+        ({"alora_invocation_tokens": [5]}, "bad: adapters with alora_invocation_tokens = [5] are not served"),
+        ({"init_lora_weights": "pissa"}, "bad: adapters with init_lora_weights = 'pissa' are not served"),
+        ({"rank_of_tomorrow": 3}, "bad: adapters with rank_of_tomorrow = 3 are not served"),
     ],
 )
 def test_what_is_not_computed_is_refused_by_its_name(
@@ -120,6 +143,15 @@ def test_what_is_not_computed_is_refused_by_its_name(
     with pytest.raises(LoadError) as refused:
         open_all(ModelSpec("base", str(folders["llama"]), adapters={"bad": str(folder)}))
     assert str(refused.value) == error
+
+
+def test_what_says_nothing_about_the_result_may_say_anything(folders: dict[str, Path], tmp_path: Path) -> None:
+    settings = {"init_lora_weights": "gaussian", "lora_dropout": 0.1, "rank_pattern": {"q": 4}, "loftq_config": {}}
+    folder = tiny.save_adapter(
+        folders["llama"], tmp_path, seed=1, task_type="CAUSAL_LM", megatron_config=None, **settings
+    )
+    model = load(ModelSpec("base", str(folders["llama"]))).model
+    assert len(read("kind", folder, model).layers) == 6
 
 
 @pytest.mark.parametrize(
@@ -176,5 +208,8 @@ def test_the_memory_forecast_counts_weights_cache_and_adapters(
     # 2 layers, keys and values, 2 heads of 8 numbers of 4 bytes.
     assert needed(slots=3, max_len=64) - small == (3 * 64 - 32) * 2 * 2 * 2 * 8 * 4
     numbers = sum(tensor.numel() for tensor in load_file(adapters["kind"] / "adapter_model.safetensors").values())
-    assert needed(slots=1, max_len=32, adapters={"kind": str(adapters["kind"])}) - small == numbers * 4
+    # At work both have the larger rank, and nobody's is a third.
+    alone = needed(slots=1, max_len=32, adapters={"kind": str(adapters["kind"])})
+    both = needed(slots=1, max_len=32, adapters={name: str(path) for name, path in adapters.items()})
+    assert (alone - small, both - small) == (2 * numbers * 4, 3 * numbers * 4)
     assert json.loads((folders["llama"] / "config.json").read_text())["num_key_value_heads"] == 2

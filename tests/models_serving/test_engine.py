@@ -1,6 +1,7 @@
 """The engine against transformers' own generation, and its life under every kind of request."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -371,7 +372,28 @@ def test_the_self_check_reaches_beyond_the_window(folders: dict[str, Path], kind
         "prompts": [5, 48, 65],
         "steps": 16,
         "beyond_window": True if kind in tiny.WINDOWED else None,
+        "adapters": [],
     }
+
+
+def test_the_self_check_refuses_a_wrong_window_however_long_it_is(tmp_path: Path) -> None:
+    folder = tiny.save("mistral", tmp_path, sliding_window=800, max_position_embeddings=1024)
+    right = open_model(ModelSpec("m", str(folder), slots=1))
+    right.engine.close()
+    assert (right.checked["prompts"], right.checked["beyond_window"]) == ([5, 48, 808, 65], True)
+    # An answer that cannot get there need not be looked at.
+    short = open_model(ModelSpec("m", str(folder), slots=1, max_len=800))
+    short.engine.close()
+    assert (short.checked["prompts"], short.checked["beyond_window"]) == ([5, 48, 65], None)
+    loaded = load(ModelSpec("m", str(folder)))
+    engine = Engine(
+        Runner(loaded.model, Layers({"full_attention": None}), slots=2, max_len=1024), loaded.tokenizer, NO_END
+    )
+    engine.start()
+    loaded = replace(loaded, layers=Layers({"sliding_attention": 800}))
+    with pytest.raises(LoadError, match="the self-check failed: after 808"):
+        selfcheck.check(loaded, engine)
+    engine.close()
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -396,6 +418,10 @@ def test_what_cannot_be_honoured_is_refused_by_name(llama: OpenModel) -> None:
     assert refused(temperature="hot") == ("temperature", "temperature must be a number from 0 to 2")
     assert refused(temperature=float("nan"))[0] == "temperature"
     assert refused(temperature=True)[0] == "temperature"
+    assert refused(repetition_penalty=0.01) == (
+        "repetition_penalty",
+        "repetition_penalty must be from 0.1 to 10, not 0.01",
+    )
     assert refused(top_p=0.0) == ("top_p", "top_p must be above 0, up to 1, not 0.0")
     assert refused(top_k=1.5) == ("top_k", "top_k must be a whole number")
     assert refused(max_tokens=0) == ("max_tokens", "max_tokens must be at least 1, not 0")
@@ -411,6 +437,28 @@ def test_what_cannot_be_honoured_is_refused_by_name(llama: OpenModel) -> None:
     )
     assert llama.prepare([Message("user", "hello")], {"max_tokens": room})[0][1].max_tokens == room
     assert llama.prepare([Message("user", "hello")], {})[0][1].max_tokens == room
+
+
+def test_a_temperature_that_is_as_good_as_nought_is_nought(llama: OpenModel) -> None:
+    """In single precision 1e-46 is 0, and 0 / 0 is no number."""
+    asked = [llama.prepare([Message("user", "hi")], {"temperature": value})[0] for value in (1e-46, 9e-6, 0, 1e-5)]
+    assert [parameters.temperature for _, parameters in asked] == [0.0, 0.0, 0.0, 1e-5]
+    texts = [answer(llama, temperature=value, max_tokens=20, seed=1)[0] for value in (0.0, 1e-46, 1e-5)]
+    assert texts == [texts[0]] * 3
+
+
+def test_a_prompt_that_is_far_too_long_is_refused_before_it_is_cut_into_tokens(
+    llama: OpenModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OpenModel, "_tokens", broken)
+    for said, parameter in (
+        ("a" * 10_000, "prompt"),
+        ([5] * 512, "prompt"),
+        ([Message("user", "a" * 10_000)], "messages"),
+    ):
+        with pytest.raises(InvalidRequestError, match="no room for an answer in the model's context") as refused:
+            llama.prepare(said, {})
+        assert refused.value.parameter == parameter
 
 
 def test_messages_that_do_not_fit_or_that_the_template_refuses_are_refused(llama: OpenModel) -> None:

@@ -1,6 +1,7 @@
 """What is loaded, what is refused, and what is said of it."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 
 from models_serving.contracts import Message
 from models_serving.engine.loading import LoadError, ModelSpec, load
+from models_serving.engine.opening import open_model
 from tests.models_serving import tiny
 
 
@@ -109,7 +111,7 @@ def test_the_facts_identify_the_exact_state(folders: dict[str, Path], tmp_path: 
     one, again = (load(ModelSpec("m", str(folders["llama"]))).facts for _ in range(2))
     assert one == again
     assert one["architecture"] == "LlamaForCausalLM"
-    assert (one["dtype"], one["max_len"], one["eos"], one["seeds"]) == ("float32", 512, [1], "exact")
+    assert (one["dtype"], one["max_len"], one["eos"], one["seeds"]) == ("float32", 512, [1], "up to rounding")
     assert (one["attention"], one["code_sha256"], len(one["engine_build"])) == ("sdpa", "", 16)
     other = load(ModelSpec("m", str(tiny.save("llama", tmp_path / folders["llama"].name, seed=1)))).facts
     changed = {name for name in one if one[name] != other[name]}
@@ -125,6 +127,26 @@ def test_the_models_own_sampling_defaults_hold_where_nothing_is_asked(tmp_path: 
     assert (loaded.defaults, loaded.eos) == ({"temperature": 0.6, "top_k": 20}, frozenset({1, 4}))
     tiny.set_generation_config(folder, temperature=0.6, repetition_penalty=1.1)
     assert load(ModelSpec("m", str(folder))).defaults == {"repetition_penalty": 1.1}
+
+
+def test_rules_of_the_model_that_are_not_followed_are_said(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path)
+    rules = {"no_repeat_ngram_size": 3, "suppress_tokens": [7], "typical_p": 0.9, "renormalize_logits": True}
+    tiny.set_generation_config(
+        folder, do_sample=True, temperature=0.6, num_beams=1, length_penalty=1.0, min_length=0, max_length=20, **rules
+    )
+    opened = open_model(ModelSpec("m", str(folder), slots=1))
+    opened.engine.close()
+    assert opened.facts["not_followed"] == rules
+
+
+def test_every_file_of_the_tokenizer_counts(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(folders["llama"], tmp_path / "model")
+    hashes = [load(ModelSpec("m", str(folder))).facts["tokenizer_sha256"]]
+    for name in ("merges.txt", "vocab.json"):
+        (folder / name).write_text("{}")
+        hashes.append(load(ModelSpec("m", str(folder))).facts["tokenizer_sha256"])
+    assert len(set(hashes)) == 3
 
 
 def test_a_context_that_changes_with_its_length_is_kept_below_that_length(tmp_path: Path) -> None:

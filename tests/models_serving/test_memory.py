@@ -1,7 +1,10 @@
 """Where a model goes and who leaves for it: arithmetic, no model."""
 
+from pathlib import Path
+
 import pytest
 
+from models_serving.engine import footprint
 from models_serving.server.memory import Holder, Memory, NoRoomError, size
 
 GPUS = ["cpu", "cuda:0", "cuda:1"]
@@ -48,6 +51,19 @@ def test_what_fits_nowhere_is_refused_and_nobody_leaves_in_vain() -> None:
     for need, wanted in ((11, "auto"), (7, "auto"), (1, "cuda:7")):
         with pytest.raises(NoRoomError):
             place(need, wanted, held=held)
+
+
+def test_of_the_machines_memory_a_group_may_be_given_a_part(tmp_path: Path) -> None:
+    """Both versions of Linux' interface; of groups within groups each may have a limit."""
+    own, root = tmp_path / "cgroup", tmp_path / "sys"
+    assert footprint.group_limits(own, root) == []
+    own.write_text("5:cpu,cpuacct:/a\n4:memory:/a/b\n0::/slice/ours\n")
+    files = {"memory/a/memory.limit_in_bytes": "900", "memory/a/b/memory.limit_in_bytes": "800"}
+    files |= {"slice/ours/memory.max": "max\n", "slice/memory.max": "700\n", "memory.max": "600\n"}
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    assert sorted(footprint.group_limits(own, root)) == [600, 700, 800, 900]
 
 
 def test_a_device_without_a_budget_gives_nine_tenths_of_what_it_has() -> None:

@@ -178,6 +178,15 @@ def test_rows_without_numbers_draw_nothing_and_leave_the_others_alone() -> None:
     assert tokens_of(logits, [a_drawer([], [], seed=seed) for seed in range(3)]) == [alone[0], None, alone[2]]
 
 
+def test_a_penalty_that_makes_no_numbers_draws_nothing_and_leaves_the_others_alone() -> None:
+    logits = logits_of(2, 2)
+    drawers = [a_drawer([], [], seed=seed) for seed in range(2)]
+    alone = tokens_of(logits, drawers)
+    broken = a_drawer(list(range(SIZE)), [], repetition_penalty=1e-38, temperature=1.0)
+    assert tokens_of(logits * 10, [broken, drawers[1]])[0] is None
+    assert tokens_of(logits, [broken, drawers[1]])[1] == alone[1]
+
+
 def test_half_precision_logits_are_drawn_from_in_full_precision() -> None:
     half = logits_of(3).bfloat16()
     assert tokens_of(half, [a_drawer([], [], seed=8)]) == tokens_of(half.float(), [a_drawer([], [], seed=8)])

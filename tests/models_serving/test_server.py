@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -240,12 +241,12 @@ def hold(model: OpenModel, gate: threading.Event) -> list[int]:
 
 
 def test_a_full_queue_answers_429_and_recovers(server: RunningServer) -> None:
-    """One answer is held in its first step and three wait: the fifth is told to come later."""
+    """One answer is held in its first step, one place is free and three may wait: the sixth is told to come later."""
     gate, model = threading.Event(), server.model("llama")
     hold(model, gate)
     lasts: list[Event] = []
     asked = a_request(model="llama", max_tokens=5, min_tokens=5, seed=1)
-    threads = [threading.Thread(target=lambda: lasts.append(ask_sync(endpoint(server), asked)[-1])) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: lasts.append(ask_sync(endpoint(server), asked)[-1])) for _ in range(5)]
     for number, thread in enumerate(threads):
         thread.start()
         until(lambda number=number: model.engine.load == {"running": 1, "filling": 0, "waiting": number})
@@ -255,8 +256,42 @@ def test_a_full_queue_answers_429_and_recovers(server: RunningServer) -> None:
     gate.set()
     for thread in threads:
         thread.join()
-    assert [isinstance(last, Finished) for last in lasts] == [True] * 4
+    assert [isinstance(last, Finished) for last in lasts] == [True] * 5
     until(lambda: idle(model.engine))
+
+
+def test_what_is_being_made_a_prompt_of_counts_as_waiting_and_its_time_runs(server: RunningServer) -> None:
+    """Two places and a queue of three: with five on their way the sixth is told to come later."""
+    gate, model = threading.Event(), server.model("llama")
+    prepare, tickets, submit = model.prepare, [], model.engine.submit
+
+    def held(*said: Any, **wanted: Any) -> Any:
+        assert gate.wait(60)
+        return prepare(*said, **wanted)
+
+    def noted(*asked: Any) -> Any:
+        tickets.extend(submit(*asked))
+        return tickets[-1:]
+
+    model.prepare = held  # type: ignore[method-assign] # the test holds the tokenizer
+    model.engine.submit = noted  # type: ignore[method-assign] # the test looks at what is submitted
+    line = server.fleet.models["llama"].line
+    assert line is not None
+    lasts: list[Event] = []
+    asked = a_request(model="llama", max_tokens=5, min_tokens=5, seed=1)
+    threads = [threading.Thread(target=lambda: lasts.append(ask_sync(endpoint(server), asked)[-1])) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    until(lambda: line.in_flight == 5)
+    [busy] = ask_sync(endpoint(server), asked)
+    assert isinstance(busy, Failed)
+    assert (busy.kind, busy.error) == ("busy", "HTTP 429: busy, retry after 3 s")
+    opened = time.monotonic()
+    gate.set()
+    for thread in threads:
+        thread.join()
+    assert [isinstance(last, Finished) for last in lasts] == [True] * 5
+    assert [ticket.submitted < opened for ticket in tickets] == [True] * 5
 
 
 @pytest.mark.parametrize("streamed", [True, False])
@@ -288,7 +323,10 @@ def test_a_key_is_asked_for_where_one_is_set(server: RunningServer, monkeypatch:
         assert isinstance(failed, Failed)
         assert (failed.kind, failed.error) == ("refused", "HTTP 401: this server needs a key")
     assert httpx.get(f"{guarded.root}/v1/models").status_code == 401
-    assert httpx.get(f"{guarded.root}/readyz").status_code == 200
+    known = httpx.get(f"{guarded.root}/readyz", headers={"Authorization": "Bearer s3cret"})
+    assert known.json() == {"status": "ok", "models": {"llama": "ok"}}
+    # Others hear nothing of which models there are.
+    assert httpx.get(f"{guarded.root}/readyz").json() == httpx.get(f"{guarded.root}/healthz").json() == {"status": "ok"}
     guarded.stop()
 
 
@@ -391,3 +429,14 @@ def test_a_wrong_configuration_is_said_in_one_line(
     assert capsys.readouterr().err == "models_serving: nothing to serve: give --config or --model\n"
     assert main(["--model", "a=b", "--max-waiting", "0"]) == 1
     assert capsys.readouterr().err == "models_serving: --max-waiting is at least 1, not 0\n"
+
+
+@pytest.mark.parametrize(("host", "key", "warned"), [("::", "", True), ("::", "k", False), ("127.0.0.1", "", False)])
+def test_a_server_without_a_key_that_listens_to_others_warns_of_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, host: str, key: str, warned: bool
+) -> None:
+    monkeypatch.setenv("MODELS_SERVING_API_KEY", key)
+    monkeypatch.setattr("models_serving.server.process.Launcher.warm_up", lambda launcher: None)
+    monkeypatch.setattr("models_serving.server.running.run", lambda *models, **options: [])
+    assert main(["--model", "a=b", "--host", host]) == 0
+    assert any("NO KEY IS SET" in record.message for record in caplog.records) is warned
