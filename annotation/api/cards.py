@@ -167,6 +167,7 @@ def _question(asked: Asked, form: QuestionForm) -> Json:
         "help": in_language(question.help, form.language),
         "required": question.required,
         "definition": question.model_dump(mode="json", by_alias=True),
+        "shown_with": question.shown_with(form.language),
         "shown_order": list(order) if order is not None else None,
         "field": asked.prefix,
         "further_fields": sorted(f"{asked.prefix}-{suffix}" for suffix in question.suffixes() | COMMON_SUFFIXES),

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http.response import HttpResponseBase
-from django.utils import timezone
+from django.utils import timezone, translation
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
@@ -60,6 +60,8 @@ class OwnPlace(Endpoint):
             raise NotFoundError("This judge has no such place.")
         if _judge(place).state != Participation.State.ACTIVE:
             raise ConflictError("This judge takes part no more.")
+        # texts that become part of an answer are in the judge's language, as on a page
+        translation.activate(_judge(place).language)
         return place, steps[place.step]
 
 

@@ -141,6 +141,11 @@ class Question(Strict):
         """What the template needs beside the common keys, with `fields` (a draft) filled in."""
         return {}
 
+    def shown_with(self, language: str) -> dict[str, Any]:
+        """What a page shows with it that stands neither in the document nor among the candidates, for whoever answers
+        without a page: plain JSON."""
+        return {}
+
     def own_columns(self, name: str) -> list[Column]:
         """Its columns, without those of the shown order and of the missing kind."""
         raise TypeError(f"{type(self).__name__} has no columns")

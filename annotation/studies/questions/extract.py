@@ -108,6 +108,10 @@ class Extract(AboutCandidates):
             "at_most": self.most,
         }
 
+    def shown_with(self, language: str) -> dict[str, Any]:
+        """The sentences by the number that picks them."""
+        return {"sentences": [self.subject.source[start:end] for start, end in self.sentences()]}
+
     def own_columns(self, name: str) -> list[Column]:
         text = f"{in_language(self.text, 'en')} (start, end and text of each sentence in the source)"
         return [Column(name, "list", text)]

@@ -105,6 +105,10 @@ class Rationale(LongText, AboutCandidates):
             "refused": bool(first(fields, f"{prefix}-refused")),
         }
 
+    def shown_with(self, language: str) -> dict[str, Any]:
+        proposed = self.proposed(language)
+        return {"draft": proposed} if proposed else {}
+
     def own_columns(self, name: str) -> list[Column]:
         text = in_language(self.text, "en")
         numbers = tuple(range(1, len(self.openings) + 1))

@@ -158,6 +158,27 @@ def test_every_question_comes_with_fields_that_are_accepted() -> None:
     assert submit(who, card, fields=fields).status_code == 201
 
 
+def test_a_card_has_the_proposed_text_and_the_numbered_sentences_that_a_page_shows() -> None:
+    questions = comparisons.COMPARE["questions"] | {
+        "picked": {"kind": "extract", "text": "Which sentences?"},
+        "reason": {"kind": "rationale", "text": "Why?"},
+    }
+    protocols = {"rate": {"arrangement": "pair", "about_item": ["picked", "reason"]}}
+    made = comparisons.comparing(questions=questions, protocols=protocols)
+    documents = [{"title": "Rain", "text": "Rain is wet. Snow is cold."}]
+    Item.objects.update(context={"documents": documents, "drafts": {"reason": "It is shorter."}})
+    who = judge(made)
+    card = lease(who)
+    assert {one["name"]: one["shown_with"] for one in card["questions"]} == {
+        "picked": {"sentences": ["Rain is wet.", "Snow is cold."]},
+        "reason": {"draft": "It is shorter."},
+    }
+    assert submit(who, card, fields={"picked": ["1"], "reason": "It is shorter."}).status_code == 201
+    stored = Judgement.objects.get().answers
+    assert [one["text"] for one in stored["picked"][""]["value"]] == ["Snow is cold."]
+    assert stored["reason"][""]["details"]["draft"] == "accepted"
+
+
 # -- answering ---------------------------------------------------------------------------------------------------------
 def test_a_judges_answer_is_a_judgement_like_any_other_and_says_who_it_was() -> None:
     made = comparisons.comparing(items=1)
