@@ -7,7 +7,7 @@ no new times then, and is tried again when the old ones no longer count. Nothing
 with `BEGINS_WITH`."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,6 +16,8 @@ from models_serving.catalog.models import FirstToken, ServedEndpoint
 BEGINS_WITH = 4
 # a class counts when it has so many times; and it counts by its newest so many
 LEAST, NEWEST = 40, 200
+# so many are enough to try one class more: of so few the slowest has to hold the target
+FEW = 10
 PERCENT = 95
 WITHIN = timedelta(minutes=15)
 
@@ -51,12 +53,14 @@ def p95(times: Iterable[float]) -> float:
     return ordered[math.ceil(PERCENT * len(ordered) / 100) - 1]
 
 
-def carried(paces: Iterable[Pace], target: float, most: int) -> int:
+def carried(paces: Sequence[Pace], target: float, most: int) -> int:
     """How many requests at the same time have their first token within `target` seconds, `most` at most; one at
     least, because an endpoint that is asked nothing never shows that it has recovered."""
     known = [pace for pace in paces if pace.count >= LEAST]
     held = max((pace.load for pace in known if pace.p95 <= target), default=0)
     missed = min((pace.load for pace in known if pace.load > held and pace.p95 > target), default=None)
     # all below a class that missed it is left, if it is known or not
-    reach = max(BEGINS_WITH, held * 2) if missed is None else missed // 2
-    return max(min(reach, most), 1)
+    if missed is not None:
+        return max(min(missed // 2, most), 1)
+    quick = max((pace.load for pace in paces if pace.count >= FEW and pace.p95 <= target), default=0)
+    return min(max(BEGINS_WITH, quick * 2), most)

@@ -1,6 +1,7 @@
 """The catalogue: declared models, their health, and the exact states that answered."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from django.test import Client
 from django.urls import reverse
 
 from models_serving.catalog import beat, services, tasks
+from models_serving.catalog.board import CatalogBoard
 from models_serving.catalog.models import ModelRevision, ServedModel
 from models_serving.catalog.queries import endpoint_for
 from models_serving.catalog.services import DeclarationError, check_health, record_revision, register_models, say_hello
-from models_serving.client import asking
+from models_serving.client import ask, asking
 from models_serving.contracts import Endpoint, Failed, Finished, Timings, Usage
 from tests.models_serving.asking import a_request, ask_sync
 from tests.models_serving.serving import RunningServer
@@ -162,6 +164,11 @@ def test_our_engine_is_the_same_revision_before_and_after_it_answers(server: Run
     last = ask_sync(endpoint_for(model), a_request(model=model.asked_as, max_tokens=4, min_tokens=4, seed=1))[-1]
     assert isinstance(last, Finished)
     assert record_revision(served_model=model, finished=last) == known
+    # what is recognised as ours hears whose request it is and that nobody waits for it
+    *_, batch = ask(CatalogBoard(model), replace(a_request(max_tokens=4, min_tokens=4), key="k", live=False))
+    assert isinstance(batch, Finished)
+    assert (batch.sent["user"], batch.sent["priority"]) == ("k", 1)
+    assert record_revision(served_model=model, finished=batch) == known
     assert known.facts["reported"]["weights_sha256"] == server.model("llama").facts["weights_sha256"]
 
 

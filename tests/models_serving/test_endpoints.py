@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from models_serving.catalog.board import CatalogBoard
 from models_serving.catalog.models import FirstToken, HealthChange, OpenRequest, ServedEndpoint, ServedModel
-from models_serving.catalog.pace import BEGINS_WITH, LEAST, Pace, carried, class_of, p95, paces_of
+from models_serving.catalog.pace import BEGINS_WITH, FEW, LEAST, Pace, carried, class_of, p95, paces_of
 from models_serving.catalog.pages import model_page
 from models_serving.catalog.queries import endpoint_of, honoured_by, taking_work
 from models_serving.catalog.services import (
@@ -230,6 +230,10 @@ def test_loads_fall_into_classes_of_powers_of_two() -> None:
         # proven where more were under way: what happened with few counts no more
         ([Pace(1, LEAST, 5.0), Pace(16, 200, 0.2)], 32),
         ([Pace(1, LEAST, 5.0), Pace(4, LEAST, 0.5), Pace(16, LEAST, 5.0)], 8),
+        # a few are enough to go on by, and not to overrule many
+        ([Pace(4, FEW - 1, 0.5)], BEGINS_WITH),
+        ([Pace(4, FEW, 0.5), Pace(8, FEW, 0.5)], 16),
+        ([Pace(1, LEAST, 5.0), Pace(16, LEAST - 1, 0.2)], 1),
         ([Pace(1, LEAST, 1.1)], 1),
         ([Pace(4, LEAST, 0.5), Pace(8, LEAST - 1, 9.0)], 8),
         ([Pace(32, LEAST, 0.5)], 40),
