@@ -12,7 +12,8 @@ class Assignment(models.Model):
     and wave from 0, and no two rows that are open, leased or done may have the same: the overlap is a fact of this
     table. `key` says which open place comes next: the selection policy writes it, leasing takes the smallest.
 
-    A lease that ran out, was given back or skipped stays as a row, and an open row with the same copy follows it. An
+    A lease that ran out, was given back or skipped stays as a row, and an open row with the same copy follows it; so
+    does a place of somebody who has withdrawn, whether it was judged or not. An
     open row that has a participation is kept for that person: an item to be judged again."""
 
     class State(models.TextChoices):
@@ -21,6 +22,7 @@ class Assignment(models.Model):
         DONE = "done"
         EXPIRED = "expired"
         SKIPPED = "skipped"
+        WITHDRAWN = "withdrawn"
 
     class Reason(models.TextChoices):
         PLANNED = "planned"
@@ -44,7 +46,7 @@ class Assignment(models.Model):
     copy = models.PositiveSmallIntegerField(default=0)
     key = models.FloatField(default=0.0)
     rehearsal = models.BooleanField(default=False, help_text="For bots: they take no place from anybody.")
-    state = models.CharField(max_length=8, choices=State, default=State.OPEN)
+    state = models.CharField(max_length=9, choices=State, default=State.OPEN)
     participation = models.ForeignKey(
         "participation.Participation", on_delete=models.CASCADE, null=True, blank=True, related_name="assignments"
     )

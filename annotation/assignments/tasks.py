@@ -28,6 +28,11 @@ def expire_overdue_places() -> int:
 
 
 @shared_task
+def reopen_withdrawn() -> int:
+    return services.reopen_withdrawn(now=timezone.now())
+
+
+@shared_task
 def ask_again(study_id: int, step_name: str, actor: str) -> int:
     study = Study.objects.select_related("current").get(pk=study_id)
     step = next(step for step in services.comparisons_steps(study) if step.name == step_name)

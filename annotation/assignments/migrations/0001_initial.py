@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 ('copy', models.PositiveSmallIntegerField(default=0)),
                 ('key', models.FloatField(default=0.0)),
                 ('rehearsal', models.BooleanField(default=False, help_text='For bots: they take no place from anybody.')),
-                ('state', models.CharField(choices=[('open', 'Open'), ('leased', 'Leased'), ('done', 'Done'), ('expired', 'Expired'), ('skipped', 'Skipped')], default='open', max_length=8)),
+                ('state', models.CharField(choices=[('open', 'Open'), ('leased', 'Leased'), ('done', 'Done'), ('expired', 'Expired'), ('skipped', 'Skipped'), ('withdrawn', 'Withdrawn')], default='open', max_length=9)),
                 ('leased_at', models.DateTimeField(blank=True, null=True)),
                 ('leased_until', models.DateTimeField(blank=True, null=True)),
                 ('ahead', models.BooleanField(default=False, help_text='Leased before its turn, so that the page can fetch it.')),

@@ -17,6 +17,7 @@ from annotation.assignments.services.returning import (
     expire_overdue,
     give_back,
     heartbeat,
+    reopen_withdrawn,
     skip_place,
     take_back,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "present_in_order",
     "refresh_keys",
     "refresh_keys_everywhere",
+    "reopen_withdrawn",
     "skip_assignment",
     "skip_place",
     "take_back",

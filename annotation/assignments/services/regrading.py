@@ -23,7 +23,7 @@ State, Reason = Assignment.State, Assignment.Reason
 
 def ask_again(*, study: Study, step: ComparisonsStep, actor: str, now: datetime) -> int:
     """Keep a place for everybody for each item that they judged under an earlier wording of its protocol's questions,
-    and ask those who are past the step to come back. How many places. What was asked for again under this version
+    and ask those who are past the step to come back. How many places. What was asked for again in today's words
     already is not asked for once more. Earlier judgements stay as they are."""
     changed = versions_before_the_change(study, step)
     # what was asked for again in words that have changed since, and is not judged yet
@@ -63,10 +63,14 @@ def _asked(document: StudyDocument, protocol: str) -> dict[str, Any] | None:
 
 
 def _under(changed: dict[str, list[int]]) -> QuerySet[Assignment]:
+    return Assignment.objects.filter(_in_versions(changed))
+
+
+def _in_versions(changed: dict[str, list[int]]) -> Q:
     under = Q(pk__in=[])
     for protocol, versions in changed.items():
         under |= Q(protocol=protocol, version__in=versions)
-    return Assignment.objects.filter(under)
+    return under
 
 
 def _judged(study: Study, step: ComparisonsStep, changed: dict[str, list[int]]) -> QuerySet[Assignment]:
@@ -75,8 +79,9 @@ def _judged(study: Study, step: ComparisonsStep, changed: dict[str, list[int]]) 
         protocol=OuterRef("protocol"),
         participation=OuterRef("participation"),
         reason=Reason.REGRADE,
-        version=study.current,
-    ).exclude(state=State.EXPIRED)
+    )
+    # also by a version between then and now, which had the same words
+    asked = asked.exclude(_in_versions(changed)).exclude(state=State.EXPIRED)
     same = Assignment.objects.filter(
         item=OuterRef("item"), protocol=OuterRef("protocol"), participation=OuterRef("participation")
     )

@@ -79,6 +79,29 @@ def expire_overdue(*, now: datetime, study_id: int | None = None, step: str | No
     return count
 
 
+def reopen_withdrawn(*, now: datetime) -> int:
+    """Open again what counts towards the overlap and was judged, or is held, by people who have withdrawn: no release
+    has their answers, so somebody else's have to come (*done or leased → withdrawn*). How many."""
+    theirs = Assignment.objects.filter(
+        state__in=[State.LEASED, State.DONE],
+        reason__in=COUNTED,
+        participation__state=Participation.State.WITHDRAWN,
+    )
+    count = 0
+    while released := _reopen(theirs, now):
+        count += released
+    return count
+
+
+def _reopen(rows: QuerySet[Assignment], now: datetime) -> int:
+    with transaction.atomic():
+        places = list(rows.select_for_update(skip_locked=True, of=("self",)).order_by("pk")[:AT_ONCE])
+        ids = [place.pk for place in places]
+        Assignment.objects.filter(pk__in=ids).update(state=State.WITHDRAWN, ahead=False)
+        _open_again(places, now)
+    return len(places)
+
+
 class TakenError(ConflictError):
     """The answer came when its time was over, and there is no room for it any more."""
 

@@ -14,9 +14,11 @@ from annotation.studies.document.quotas import Quota
 Seat = dict[str, str]
 
 
-def ensure_cells(participation: Participation, document: StudyDocument) -> None:
-    """A row per cell with the document's target. A cell that holds more people than a lowered target keeps them."""
-    wanted = {(quota.name, cell): target for quota in document.quotas for cell, target in quota.cells.items()}
+def ensure_cells(participation: Participation, *, own: StudyDocument, current: StudyDocument) -> None:
+    """A row per cell of the person's own version, and the targets of the current one: who began under an earlier
+    version does not bring its targets back. A cell that holds more people than a lowered target keeps them."""
+    targets = _targets(current)
+    wanted = _targets(own) | targets
     # locked in one order by everybody, so that two people never wait for each other
     rows = QuotaCell.objects.select_for_update().filter(study_id=participation.study_id).order_by("quota", "cell")
     there = {(row.quota, row.cell): row for row in rows}
@@ -27,9 +29,13 @@ def ensure_cells(participation: Participation, document: StudyDocument) -> None:
     ]
     # two first people at once: the second finds the rows of the first
     QuotaCell.objects.bulk_create(missing, ignore_conflicts=True)
-    for name, target in wanted.items():
+    for name, target in targets.items():
         if name in there and there[name].target != max(target, there[name].taken):
             QuotaCell.objects.filter(pk=there[name].pk).update(target=Greatest(target, F("taken")))
+
+
+def _targets(document: StudyDocument) -> dict[tuple[str, str], int]:
+    return {(quota.name, cell): target for quota in document.quotas for cell, target in quota.cells.items()}
 
 
 def take_seat(participation: Participation, quota: str, cell: str) -> bool:

@@ -22,7 +22,8 @@ def take_seats(*, participation: Participation, answers: Mapping[str, Mapping[st
     if participation.rehearsal or not asked:
         return True
     with transaction.atomic():
-        ensure_cells(participation, document)
+        current = participation.study.current
+        ensure_cells(participation, own=document, current=document_of(current) if current else document)
         for quota in asked:
             cell = cell_of(quota, answers[quota.by])
             if {"quota": quota.name, "cell": cell} in participation.quota_cells:

@@ -52,7 +52,7 @@ def test_the_list_counts_places_by_state_and_the_page_by_stratum(study: Study) -
     client = staff()
     assert "open 5, done 1" in client.get(LIST).content.decode()
     page = client.get(f"{LIST}{StepPlaces.objects.get().pk}/change/").content.decode()
-    assert "<tr><th>expert</th><td>1</td><td>0</td><td>1</td><td>0</td><td>0</td></tr>" in page
+    assert "<tr><th>expert</th><td>1</td><td>0</td><td>1</td><td>0</td><td>0</td><td>0</td></tr>" in page
     html = client.get(f"/admin/assignments/assignment/?study__id__exact={study.pk}&state__exact=done").content.decode()
     done = Assignment.objects.get(state="done")
     others = Assignment.objects.exclude(pk=done.pk)

@@ -22,11 +22,11 @@ NOW = timezone.now()
 BOTH = {"protocol": ["rate", "alike"], "overlap": 1}
 
 
-def republish(study: Study, question: str = "", **changes: Any) -> None:
+def republish(study: Study, question: str = "", words: str = "", **changes: Any) -> None:
     """The next version, with another wording of one question."""
     document = comparisons.document(**changes)
     if question:
-        document["questions"][question]["text"] = f"In other words: {study.versions.count()}?"
+        document["questions"][question]["text"] = words or f"In other words: {study.versions.count()}?"
     parsed = StudyDocument.model_validate(document)
     study.current = StudyVersion.objects.create(
         study=study,
@@ -59,6 +59,19 @@ def test_only_what_was_asked_in_other_words_is_asked_again_and_once() -> None:
     # the first request was not followed, and its wording is gone
     assert [place.version for place in Assignment.objects.filter(reason="regrade")] == [study.current] * 2
     assert AuditEntry.objects.filter(action="study.ask_again").count() == 5
+
+
+def test_what_was_judged_again_in_the_same_words_is_not_asked_for_once_more() -> None:
+    step = {"protocol": "alike", "overlap": 1}
+    study = comparisons.comparing(1, step=step)
+    person = comparisons.person(study)
+    comparisons.judge_all(person)
+    made = []
+    for minutes, words in ((1, "How near?"), (2, "How near?"), (3, "How far?")):
+        republish(study, "agree", words, step=step | {"minutes": minutes})
+        made.append(again(study))
+        comparisons.judge_all(person)
+    assert made == [1, 0, 1]
 
 
 def test_kept_places_come_first_to_their_person_and_to_nobody_else() -> None:
