@@ -16,6 +16,7 @@ from unfold.decorators import action
 from annotation.assignments import services, tasks
 from annotation.assignments.models import Assignment, Presentation, StepPlaces
 from annotation.assignments.queries import places_filled
+from annotation.assignments.showable import count_not_showable
 from annotation.common.admin import ReadOnlyAdmin
 from annotation.common.errors import DomainError
 from annotation.studies.document.comparisons import ComparisonsStep
@@ -71,7 +72,8 @@ class StepPlacesAdmin(OfOwnStudies, ReadOnlyAdmin):
 
     @admin.display(description="items without places: too few or too many candidates for the protocol")
     def not_showable(self, row: StepPlaces) -> int:
-        return services.count_not_showable(row)
+        step = next((one for one in services.comparisons_steps(row.study) if one.name == row.step), None)
+        return count_not_showable(row.study.current, step) if row.study.current and step else 0
 
     @action(description="Open the next wave", permissions=["run"])  # type: ignore[untyped-decorator]  # unfold ships no types
     def open_next_wave(self, request: HttpRequest, rows: QuerySet[StepPlaces]) -> None:

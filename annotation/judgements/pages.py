@@ -56,8 +56,9 @@ def head(here: Here, now: datetime) -> dict[str, Any]:
         "judged": done,
         "least": here.step.per_person.min,
         "number": done + 1,
-        # a planned repeat may come on top of what the set gives
         "count": max(wanted, done),
+        # gold and planned repeats may come on top of what the set gives
+        "number_of": max(wanted, done + 1),
         "enough": enough_judged(here.step, tally),
         "may_stop": done > 0 and enough_judged(here.step, tally),
         "receipt": last.receipt if last else "",

@@ -6,7 +6,7 @@ from django.core.cache import cache
 
 from annotation.assignments.models import Assignment
 from annotation.assignments.queries import held_by, rows_of
-from annotation.items.models import Item
+from annotation.assignments.showable import items_to_place
 from annotation.judgements.models import Judgement
 from annotation.participation.models import Participation
 from annotation.studies.document.comparisons import ComparisonsStep
@@ -41,11 +41,12 @@ def place_of(participation: Participation, step: str, pk: UUID) -> Assignment | 
 
 
 def wanted_count(participation: Participation, step: ComparisonsStep) -> int:
-    """How many judgements the step takes from one person at most: the document's number, or what its set gives."""
-    key = f"items-of/{participation.study_id}/{step.items}"
+    """How many judgements the step takes from one person at most: the document's number, or what its set gives. Gold
+    and repeats come on top."""
+    key = f"items-of/{participation.version_id}/{step.name}/{participation.rehearsal}"
     items = cache.get(key)
     if items is None:
-        items = Item.objects.filter(item_set__study=participation.study_id, item_set__name=step.items).count()
+        items = items_to_place(participation.version, step, rehearsal=participation.rehearsal).count()
         cache.set(key, items, COUNT_HOLDS_S)
     there: int = items * len(step.protocol)
     return there if step.per_person.max is None else min(step.per_person.max, there)

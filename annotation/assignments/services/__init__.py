@@ -9,7 +9,7 @@ from annotation.assignments.services.opening import (
     refresh_keys,
     refresh_keys_everywhere,
 )
-from annotation.assignments.services.places import count_not_showable, open_places
+from annotation.assignments.services.places import open_places
 from annotation.assignments.services.regrading import ask_again, versions_before_the_change
 from annotation.assignments.services.returning import (
     TakenError,
@@ -37,7 +37,6 @@ __all__ = [
     "close_assignment",
     "collect_written",
     "comparisons_steps",
-    "count_not_showable",
     "credit_late",
     "expire_overdue",
     "follow_judgement",

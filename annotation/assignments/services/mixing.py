@@ -8,7 +8,7 @@ from django.db.models import Max
 from annotation.assignments.models import Assignment
 from annotation.assignments.queries import not_had_as
 from annotation.assignments.routing import protocols_in_turn
-from annotation.assignments.services.places import Plan, showable
+from annotation.assignments.showable import showable
 from annotation.common.seeds import derive_seed
 from annotation.items.models import Item
 from annotation.participation.models import Participation
@@ -21,8 +21,12 @@ def gold_place(
     """A place (not saved) for an item with a known answer that this person has not had; which one follows from their
     seed. It takes no place from anybody: everybody may judge every gold item."""
     protocol = protocols_in_turn(participation, step)[0]
-    items = showable(Plan(participation.version, step, (), rehearsal=participation.rehearsal)).exclude(gold={})
-    left = items.filter(not_had_as(protocol, participation, step.name)).exclude(author_id=participation.pk)
+    items = showable(participation.version, step, rehearsal=participation.rehearsal)
+    left = (
+        items.exclude(gold={})
+        .filter(not_had_as(protocol, participation, step.name))
+        .exclude(author_id=participation.pk)
+    )
     ids = list(left.order_by("ordinal", "pk").values_list("pk", flat=True))
     if not ids:
         return None

@@ -10,10 +10,10 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from annotation.assignments.models import Assignment, StepPlaces
 from annotation.assignments.policies import POLICIES
 from annotation.assignments.policies.base import Keys
+from annotation.assignments.showable import items_to_place, not_mixed_in, ready
 from annotation.assignments.strata import places_before
 from annotation.common.seeds import derive_seed
-from annotation.items.models import OF_BOTS, Candidate, Item
-from annotation.studies.document.arrangements import candidates_judged
+from annotation.items.models import Item
 from annotation.studies.document.comparisons import ComparisonsStep
 from annotation.studies.models import Study, StudyVersion
 from annotation.studies.queries import document_of
@@ -50,6 +50,9 @@ class Plan:
         per_item = len(self.step.protocol) * sum(self.step.overlap.values()) * len(self.waves)
         return max(BATCH // max(per_item, 1), 1)
 
+    def items(self) -> QuerySet[Item]:
+        return items_to_place(self.version, self.step, rehearsal=self.rehearsal)
+
     def rows(self) -> QuerySet[Assignment]:
         return Assignment.objects.filter(
             study_id=self.version.study_id, step=self.step.name, rehearsal=self.rehearsal, reason__in=COUNTED
@@ -64,7 +67,7 @@ def open_places(*, version: StudyVersion, step: ComparisonsStep, now: datetime) 
     plan = Plan(version, step, range(known.waves if known else 1))
     _withdraw(plan)
     derive(plan, now)
-    items = items_to_place(plan)
+    items = plan.items()
     keys = POLICIES[step.select].keys(step, lambda: walk(items))
     return sum(open_for(plan, batch, keys, now) for batch in batches(items, plan.items_at_once))
 
@@ -73,54 +76,9 @@ def derive(plan: Plan, now: datetime) -> None:
     """Make the items that the step's policy makes out of those of the set."""
     policy = POLICIES[plan.step.select]
     if policy.derives:
-        for batch in batches(ready(plan).prefetch_related("candidates").order_by("ordinal", "pk"), BATCH // 10):
+        items = not_mixed_in(ready(plan.version, plan.step, rehearsal=plan.rehearsal), plan.step)
+        for batch in batches(items.prefetch_related("candidates").order_by("ordinal", "pk"), BATCH // 10):
             policy.derive(batch, now)
-
-
-def items_to_place(plan: Plan) -> QuerySet[Item]:
-    """The items that get places, as much of them as policies look at, in the order of the set. With a rate of gold,
-    items with a known answer get no places of their own: they are mixed in."""
-    policy = POLICIES[plan.step.select]
-    items = showable(plan)
-    if plan.step.gold:
-        items = items.filter(gold={})
-    if policy.candidates:
-        items = items.prefetch_related("candidates")
-    return items.only("ordinal", "tags").order_by("ordinal", "pk")
-
-
-def showable(plan: Plan) -> QuerySet[Item]:
-    """The items that people can be shown, and that every protocol of the step can judge."""
-    fewest, most = candidates_judged(document_of(plan.version), plan.step.protocol)
-    candidates = Candidate.objects.filter(item=OuterRef("pk"))
-    items = _judged_whole(plan).filter(~Exists(candidates.filter(position__gte=most)))
-    return items.filter(Exists(candidates.filter(position__gte=fewest - 1))) if fewest else items
-
-
-def count_not_showable(row: StepPlaces) -> int:
-    """How many items of a step are ready, but have too few or too many candidates for one of its protocols."""
-    version = row.study.current
-    step = next((one for one in document_of(version).steps if one.name == row.step), None) if version else None
-    if version is None or not isinstance(step, ComparisonsStep):
-        return 0
-    plan = Plan(version, step, ())
-    return _judged_whole(plan).count() - showable(plan).count()
-
-
-def _judged_whole(plan: Plan) -> QuerySet[Item]:
-    """Without those out of which the step's policy makes smaller ones."""
-    return POLICIES[plan.step.select].placed(ready(plan))
-
-
-def ready(plan: Plan) -> QuerySet[Item]:
-    """The items of the step's set that are not held and have every candidate there."""
-    unfinished = Candidate.objects.filter(item=OuterRef("pk")).exclude(state=Candidate.State.FINAL)
-    items = Item.objects.filter(
-        ~Exists(unfinished), item_set__study=plan.version.study_id, item_set__name=plan.step.items, held=""
-    )
-    if not plan.rehearsal:
-        items = items.exclude(made_from__has_key=OF_BOTS)
-    return items
 
 
 def batches(items: QuerySet[Item], size: int) -> Iterator[list[Item]]:
@@ -183,7 +141,7 @@ def _withdraw(plan: Plan) -> None:
     unwanted = too_many | ~Q(stratum__in=list(step.overlap)) | ~Q(protocol__in=step.protocol)
     delete_open(free.filter(unwanted))
     # no join: where somebody leases a place at this moment, PostgreSQL looks at the row once more, and at nothing else
-    delete_open(free.filter(~Exists(items_to_place(plan).order_by().filter(pk=OuterRef("item")))))
+    delete_open(free.filter(~Exists(plan.items().order_by().filter(pk=OuterRef("item")))))
 
 
 def is_asked_for(place: Assignment, study: Study) -> bool:

@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef
 
 from annotation.assignments.models import Assignment
 from annotation.assignments.policies import POLICIES
-from annotation.assignments.services.places import COUNTED, Plan, derive, items_to_place, open_for
+from annotation.assignments.services.places import COUNTED, Plan, derive, open_for
 from annotation.assignments.services.writing import collect_written
 from annotation.participation.models import Participation
 from annotation.studies.document.comparisons import ComparisonsStep
@@ -34,6 +34,6 @@ def _open(participation: Participation, step: ComparisonsStep, wave: int, now: d
     plan = Plan(participation.version, step, (wave,), rehearsal=True)
     derive(plan, now)
     placed = plan.rows().filter(item=OuterRef("pk"), wave=wave)
-    items = list(items_to_place(plan).filter(~Exists(placed))[:AT_ONCE])
+    items = list(plan.items().filter(~Exists(placed))[:AT_ONCE])
     keys = POLICIES[step.select].keys(step, lambda: iter(items))
     return open_for(plan, items, keys, now)

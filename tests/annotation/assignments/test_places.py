@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from annotation.assignments.models import Assignment, StepPlaces
-from annotation.assignments.services import count_not_showable, expire_overdue, open_places
+from annotation.assignments.models import Assignment
+from annotation.assignments.services import expire_overdue, open_places
+from annotation.assignments.showable import count_not_showable
 from annotation.items.models import Candidate, Item
 from annotation.studies.document import StudyDocument
 from annotation.studies.models import Study, StudyVersion
@@ -109,8 +110,8 @@ def test_only_items_that_the_protocol_can_judge_get_places(arrangement: str, fit
     republish(study, protocols={"rate": {"arrangement": arrangement, "per_candidate": ["score"]}})
     comparisons.open_all(study)
     assert set(Assignment.objects.values_list("item__ordinal", flat=True)) == fitting
-    row = StepPlaces(study=study, step="judge")
-    assert count_not_showable(row) == 4 - len(fitting)
+    assert study.current is not None
+    assert count_not_showable(study.current, comparisons.step_of(study)) == 4 - len(fitting)
 
 
 def test_a_list_of_one_is_not_weighed() -> None:

@@ -13,6 +13,7 @@ from annotation.assignments.policies.triads import covering_triads
 from annotation.assignments.ratings import PRIOR_SD, variances_of_differences
 from annotation.assignments.services import open_missing_places, refresh_keys, refresh_keys_everywhere
 from annotation.items.models import Candidate, Item
+from annotation.judgements.queries import wanted_count
 from annotation.judgements.services import change_judgement
 from annotation.participation.models import Participation
 from annotation.studies.document.comparisons import SelectionPolicy
@@ -161,6 +162,21 @@ def test_an_item_with_many_candidates_is_judged_by_threes_once() -> None:
     sizes = Counter(len(place.item.candidates.all()) for place in places)
     assert sizes == {3: 1 + len(covering_triads(5))}
     assert Item.objects.filter(external_id="item-0", assignments__isnull=False).count() == 0
+
+
+@pytest.mark.django_db
+def test_progress_counts_what_there_is_to_judge() -> None:
+    step = {"select": "triads", "overlap": 1, "protocol": "list", "gold": {"rate": 0.1}}
+    study = comparisons.comparing(0, step=step, protocols=LISTS)
+    comparisons.add_items(study, 1, candidates=5)
+    comparisons.add_items(study, 2, candidates=3, first=1)
+    comparisons.add_items(study, 1, candidates=3, first=3, held="offensive")
+    comparisons.add_items(study, 1, candidates=3, first=4, gold={"score": [1, 2, 3]})
+    comparisons.add_items(study, 1, candidates=5, first=5, gold={"score": [1, 2, 3, 4, 5]})
+    comparisons.add_items(study, 1, candidates=3, first=6, made_from={"of_bots": True})
+    comparisons.open_all(study)
+    wanted = wanted_count(comparisons.person(study), comparisons.step_of(study))
+    assert wanted == Assignment.objects.count() == len(covering_triads(5)) + 2
 
 
 LISTS = {"list": {"arrangement": "list", "per_candidate": ["score"]}}
