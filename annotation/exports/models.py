@@ -19,6 +19,7 @@ class ExportSchedule(models.Model):
     crontab = models.ForeignKey("django_celery_beat.CrontabSchedule", on_delete=models.PROTECT)
     rehearsal = models.BooleanField(default=False)
     enabled = models.BooleanField(default=True)
+    declared = models.BooleanField(default=False, editable=False, help_text="The study's document asks for it.")
     next_due_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
 

@@ -20,12 +20,17 @@ ALLOWED = (
 LONGEST_WAIT = timedelta(days=366 * 4 + 1)
 
 
-def schedule_from_words(words: str) -> CrontabSchedule:
-    """The crontab that the words name, in UTC; `DomainError` says which words are understood."""
+def crontab_of(words: str) -> dict[str, str]:
+    """The fields of the crontab that the words name, in UTC; `DomainError` says which words are understood."""
     found = WORDS.fullmatch(" ".join(words.split()))
     fields = _fields(found) if found else None
     if fields is None:
         raise DomainError(f"“{words}” is not understood. Allowed are: {ALLOWED}.", field="schedule")
+    return fields
+
+
+def schedule_from_words(words: str) -> CrontabSchedule:
+    fields = crontab_of(words)
     # several rows may be equal; the first is as good as any
     return CrontabSchedule.objects.filter(**fields).first() or CrontabSchedule.objects.create(**fields)
 

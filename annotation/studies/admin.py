@@ -79,11 +79,9 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
     def clean_draft(self) -> str:
         text = str(self.cleaned_data["draft"])
         try:
-            document = loading.read_document(text)
+            services.draft_for(self.instance.slug, text)
         except DomainError as error:
             raise _as_form_errors(error) from None
-        if document.study != self.instance.slug:
-            raise forms.ValidationError(f"study: {document.study} is not allowed; this study is {self.instance.slug}")
         return text
 
 

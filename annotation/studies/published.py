@@ -1,17 +1,26 @@
-"""What follows when a document is loaded, and when a version is published. Higher apps stand here by dotted paths, so
-that this app need not know them: of functions, or of tasks that take the study's id."""
+"""What follows when a document is loaded, and when a version is published; and what only higher apps can say about a
+document. They stand here by dotted paths, so that this app need not know them: of functions, or of tasks that take the
+study's id."""
 
+from datetime import datetime
 from pathlib import Path
 
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from annotation.studies.document import StudyDocument
 from annotation.studies.models import Study
 
 AFTER_PUBLISHING = (
     "annotation.items.tasks.import_named_files",
     "annotation.assignments.tasks.open_places_of_study",
 )
+
+# functions that name mistakes of a document as (path, what is wrong)
+CHECKING = ("annotation.exports.declared.declared_problems",)
+
+# functions that are called while a version is published, in the same transaction
+PUBLISHING = ("annotation.exports.declared.schedule_declared",)
 
 # functions that are called at once with the study and the folder that its document came from
 AFTER_LOADING = ("annotation.items.services.named_files.import_beside",)
@@ -21,6 +30,17 @@ def after_loading(study: Study, folder: Path) -> None:
     """Bring what lies beside the document."""
     for path in AFTER_LOADING:
         import_string(path)(study=study, folder=folder, clock=timezone.now)
+
+
+def problems_elsewhere(document: StudyDocument) -> list[tuple[str, str]]:
+    """Mistakes in what higher apps make of a document."""
+    return [problem for path in CHECKING for problem in import_string(path)(document)]
+
+
+def while_publishing(study: Study, document: StudyDocument, before: StudyDocument | None, now: datetime) -> None:
+    """Write what belongs to the new version. `before` is the one that it follows."""
+    for path in PUBLISHING:
+        import_string(path)(study=study, document=document, before=before, now=now)
 
 
 def after_publishing(study_id: int) -> None:

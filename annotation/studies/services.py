@@ -13,7 +13,8 @@ from annotation.studies.document import StudyDocument
 from annotation.studies.loading import checked, read_document, written
 from annotation.studies.mistakes import nearest
 from annotation.studies.models import Study, StudyVersion
-from annotation.studies.published import after_publishing
+from annotation.studies.published import after_publishing, problems_elsewhere, while_publishing
+from annotation.studies.queries import document_of
 from annotation.studies.texts import in_language
 from models_serving.catalog.models import ServedModel
 from models_serving.catalog.queries import honoured_by, taking_work
@@ -31,7 +32,7 @@ class BreakingChangeError(ConflictError):
 
 def create_study(*, slug: str, draft: str, actor: str, now: datetime, owner: User | None = None) -> Study:
     """Create a study in the draft state from a document that names it. The second time it is refused."""
-    document = _draft_for(slug, draft)
+    document = draft_for(slug, draft)
     with transaction.atomic():
         if Study.objects.filter(slug=slug).exists():
             raise ConflictError(f"There is a study {slug} already.", field="slug")
@@ -42,7 +43,7 @@ def create_study(*, slug: str, draft: str, actor: str, now: datetime, owner: Use
 
 def save_draft_document(*, study: Study, text: str, actor: str, now: datetime) -> StudyDocument:
     """Replace the draft, after it was checked. What is published stays; the same text again changes nothing."""
-    document = _draft_for(study.slug, text)
+    document = draft_for(study.slug, text)
     with transaction.atomic():
         if Study.objects.exclude(draft=text).filter(pk=study.pk).update(draft=text, title=_title(document)):
             record_audit(actor=actor, action="study.save_draft", subject=study.slug, now=now)
@@ -67,13 +68,13 @@ def publish(
     the version says what was known when it began. An unchanged draft gives the current version back.
     Changes that break the data are refused unless `confirmed`; a study whose models do not answer now is refused."""
     # outside the transaction: endpoints are asked, and may take their time
-    silent = unanswering_problems(_draft_for(study.slug, study.draft), now)
+    silent = unanswering_problems(draft_for(study.slug, study.draft), now)
     if silent:
         raise DocumentError(silent)
     with transaction.atomic():
         # the lock makes two publishers queue, so that numbers have no gap and no twin
         study = Study.objects.select_for_update().get(pk=study.pk)
-        document = _draft_for(study.slug, study.draft)
+        document = draft_for(study.slug, study.draft)
         problems = served_model_problems(document)
         if problems:
             raise DocumentError(problems)
@@ -94,6 +95,7 @@ def publish(
         )
         Study.objects.filter(pk=study.pk).update(current=version, title=_title(document))
         details = {"number": version.number, "sha256": version.sha256, "changes": [str(change) for change in found]}
+        while_publishing(study, document, document_of(current) if current is not None else None, now)
         record_audit(actor=actor, action="study.publish", subject=study.slug, now=now, details=details)
         transaction.on_commit(lambda: after_publishing(study.pk), robust=True)
     return version
@@ -128,10 +130,13 @@ def _move(study: Study, state: Study.State, actor: str, now: datetime, only_from
     study.state = state
 
 
-def _draft_for(slug: str, text: str) -> StudyDocument:
+def draft_for(slug: str, text: str) -> StudyDocument:
+    """The document in a draft of that study; `DocumentError` names its mistakes."""
     document = read_document(text)
     if document.study != slug:
         raise DocumentError([("study", f"{document.study} is not allowed; this study's name is {slug}")])
+    if problems := problems_elsewhere(document):
+        raise DocumentError(problems)
     return document
 
 

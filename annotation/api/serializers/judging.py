@@ -118,8 +118,7 @@ class CardQuestion(serializers.Serializer[Any]):
     required = serializers.BooleanField()  # type: ignore[assignment]  # as above
     definition = serializers.DictField(help_text="As in the study's document.")
     shown_with = serializers.DictField(
-        help_text="What a page shows with it: `draft`, a proposed answer; `sentences`, picked by their number "
-        "from 0."
+        help_text="What a page shows with it: `draft`, a proposed answer; `sentences`, picked by their number from 0."
     )
     shown_order = serializers.ListField(child=serializers.CharField(), allow_null=True)
     field = serializers.CharField()

@@ -40,6 +40,7 @@ class Migration(migrations.Migration):
                 ('options', models.JSONField(blank=True, default=dict, help_text='Option → value; else as the document says.')),
                 ('rehearsal', models.BooleanField(default=False)),
                 ('enabled', models.BooleanField(default=True)),
+                ('declared', models.BooleanField(default=False, editable=False, help_text="The study's document asks for it.")),
                 ('next_due_at', models.DateTimeField(blank=True, null=True)),
                 ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
                 ('crontab', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='django_celery_beat.crontabschedule')),

@@ -8,13 +8,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from annotation.common.errors import DomainError
+from annotation.common.errors import DocumentError, DomainError
 from annotation.studies import loading, services
 from annotation.studies.diff import changes
 from annotation.studies.document import StudyDocument
 from annotation.studies.models import Study
 from annotation.studies.preview import write_preview
-from annotation.studies.published import after_loading
+from annotation.studies.published import after_loading, problems_elsewhere
 from annotation.studies.texts import in_language
 
 ACTOR = "system"
@@ -81,6 +81,8 @@ class Command(BaseCommand):
 
     def validate(self, options: dict[str, Any]) -> None:
         document = loading.checked(loading.read_source(options["source"]))
+        if problems := problems_elsewhere(document):
+            raise DocumentError(problems)
         title = in_language(document.title, document.languages[0])
         self.stdout.write(
             f"{document.study} is valid: “{title}”, {len(document.steps)} steps, {len(document.questions)} questions, "
