@@ -1,6 +1,5 @@
 """The shape of what the pages of comparisons send."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,11 +7,10 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from annotation.assignments.models import Presentation
-from annotation.common.timers import LONGEST_MS, Timers, read_timers
+from annotation.common.timers import Timers, is_count, read_measured, read_timers, viewport_of
 from annotation.participation.forms import FRAME_FIELDS
 from annotation.studies.questions.base import Fields
 
-MOST_SHOWN_CHARS = 5_000
 # begins with what no question's name begins with
 PLAYED_FIELD = "_played-"
 
@@ -50,20 +48,12 @@ def unplayed(names: Iterable[str], fields: Fields) -> dict[str, str]:
 def read_card_shown(raw: str, presentation: Presentation) -> dict[str, Any]:
     """What the browser saw of a card, from the hidden field `shown`: the viewport, and per slot whether its text was
     cut off, opened, and how much of it came into sight. It comes from a browser, so what is odd is left out."""
-    try:
-        given = json.loads(raw) if 0 < len(raw) <= MOST_SHOWN_CHARS else {}
-    except ValueError:
-        given = {}
-    if not isinstance(given, dict):
-        return {}
-    shown: dict[str, Any] = {}
-    viewport = given.get("viewport")
-    if isinstance(viewport, list) and len(viewport) == 2 and all(_is_size(side) for side in viewport):
-        shown["viewport"] = viewport
+    given = read_measured(raw)
+    shown: dict[str, Any] = viewport_of(given)
     slots = given.get("slots")
     if isinstance(slots, dict):
         shown["slots"] = {slot: _slot(slots[slot]) for slot in presentation.slots() if slot in slots}
-    if isinstance(given.get("zoomed"), int) and _is_size(given["zoomed"]):
+    if is_count(given.get("zoomed")):
         shown["zoomed"] = given["zoomed"]
     if isinstance(given.get("same_crop"), bool):
         shown["same_crop"] = given["same_crop"]
@@ -82,7 +72,3 @@ def _slot(given: Any) -> dict[str, Any]:
     seen = given.get("seen")
     is_share = isinstance(seen, int | float) and not isinstance(seen, bool) and 0 <= seen <= 1
     return flags | ({"seen": round(float(seen), 2)} if is_share and seen is not None else {})
-
-
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LONGEST_MS

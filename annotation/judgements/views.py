@@ -1,23 +1,18 @@
 """The pages of a step of comparisons: a card, and everything that can be done on it."""
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 
 from annotation.assignments.models import Assignment
 from annotation.assignments.services import heartbeat, lease_ahead, skip_place
 from annotation.common.errors import ConflictError, DomainError
 from annotation.common.storable import storable
-from annotation.common.views import error_page
 from annotation.judgements.access import Here, here, own_place
 from annotation.judgements.asking import JudgementForm, waits_for_before
 from annotation.judgements.forms import card_timings, judged_fields, read_card_shown, unplayed
@@ -32,40 +27,14 @@ from annotation.judgements.services import (
     store_before,
 )
 from annotation.judgements.services.showing import BeforeRefusedError
-from annotation.participation.access import ElsewhereError
 from annotation.participation.forms import answer_fields, one_time_key
 from annotation.participation.queries import current_url, frame
 from annotation.participation.services import save_draft
+from annotation.participation.step_pages import StepPages
 from annotation.studies.queries import document_of
 
-View = Callable[..., HttpResponse]
-PAGE_METHODS = ["GET", "HEAD", "POST"]
-
-
-def in_comparisons(view: View) -> View:
-    """Hands the view who is where. Whoever is elsewhere is led there; what has moved on is explained, with a link."""
-
-    @wraps(view)
-    def inner(request: HttpRequest, pid: UUID, step: str, **kwargs: Any) -> HttpResponse:
-        try:
-            return view(request, here(request, pid, step), **kwargs)
-        except ElsewhereError as elsewhere:
-            return redirect(current_url(elsewhere.participation))
-        except ConflictError as error:
-            link = reverse("judgements:card", args=[pid, step])
-            return error_page(request, error.status, text=error.text, link=link)
-
-    return never_cache(require_http_methods(PAGE_METHODS)(inner))
-
-
-def takes_forms(view: View) -> View:
-    """`in_comparisons` for an address that only takes forms: whoever reloads it is led to the card."""
-
-    @wraps(view)
-    def inner(request: HttpRequest, at: Here, **kwargs: Any) -> HttpResponse:
-        return view(request, at, **kwargs) if request.method == "POST" else to_card(at)
-
-    return in_comparisons(inner)
+_pages = StepPages(here, "judgements:card")
+in_comparisons, takes_forms = _pages.page, _pages.form
 
 
 @in_comparisons

@@ -1,21 +1,15 @@
 """The page of a talk, and everything that can be done on it."""
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 
 from annotation.common.errors import ConflictError, DomainError, NotFoundError
 from annotation.common.timers import read_timers
-from annotation.common.views import error_page
 from annotation.conversations.access import Here, here, may_see, remember
 from annotation.conversations.forms import MessageForm, read_shown
 from annotation.conversations.line import InLine, line_of
@@ -33,39 +27,12 @@ from annotation.conversations.services.conversations import (
 from annotation.conversations.services.turns import Spoken, judge_turn, retry_turn, start_turn, stop_turn
 from annotation.judgements.forms import timings_of
 from annotation.judgements.services import AnswersRefusedError
-from annotation.participation.access import ElsewhereError
 from annotation.participation.forms import answer_fields, one_time_key
-from annotation.participation.queries import current_url, frame
+from annotation.participation.queries import frame
+from annotation.participation.step_pages import StepPages
 
-View = Callable[..., HttpResponse]
-PAGE_METHODS = ["GET", "HEAD", "POST"]
-
-
-def in_talks(view: View) -> View:
-    """Hands the view who is where. Whoever is elsewhere is led there; what has moved on is explained, with a link."""
-
-    @wraps(view)
-    def inner(request: HttpRequest, pid: UUID, step: str, **kwargs: Any) -> HttpResponse:
-        try:
-            place = here(request, pid, step)
-            return view(request, place, **kwargs)
-        except ElsewhereError as elsewhere:
-            return redirect(current_url(elsewhere.participation))
-        except ConflictError as error:
-            link = reverse("conversations:talk", args=[pid, step])
-            return error_page(request, error.status, text=error.text, link=link)
-
-    return never_cache(require_http_methods(PAGE_METHODS)(inner))
-
-
-def takes_forms(view: View) -> View:
-    """`in_talks` for an address that only takes forms: whoever reloads it is led to the page."""
-
-    @wraps(view)
-    def inner(request: HttpRequest, place: Here, **kwargs: Any) -> HttpResponse:
-        return view(request, place, **kwargs) if request.method == "POST" else to_talk(place)
-
-    return in_talks(inner)
+_pages = StepPages(here, "conversations:talk")
+in_talks, takes_forms = _pages.page, _pages.form
 
 
 @in_talks
