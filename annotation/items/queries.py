@@ -1,14 +1,24 @@
 """Reads about what is judged."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
-from annotation.items.models import Draw, Item
+from annotation.common.errors import DomainError
+from annotation.items.gold import GoldRules
+from annotation.items.models import Draw, Item, ItemSet
+from annotation.studies.document import StudyDocument
 from annotation.studies.document.models import ModelRules
+from annotation.studies.loading import read_document
+from annotation.studies.models import Study
+from annotation.studies.queries import document_of
 from models_serving.catalog.models import ServedModel
 from models_serving.catalog.queries import taking_work
+
+MOST_GOLD_PROBLEMS = 20
 
 
 def servable(rules: ModelRules) -> tuple[dict[str, ServedModel], dict[str, str]]:
@@ -50,3 +60,30 @@ def shown_items(ids: Iterable[uuid.UUID]) -> list[uuid.UUID]:
 def made_of(ids: Iterable[uuid.UUID]) -> QuerySet[Item]:
     """The items that were made of these: pairs of a tournament, triads."""
     return Item.objects.filter(made_from__item__in=[str(pk) for pk in ids])
+
+
+def gold_rules(item_set: ItemSet) -> GoldRules:
+    """What the set's study asks about it, in the draft and in what is published."""
+    study, documents = item_set.study, []
+    if study is not None and study.draft:
+        # a draft that cannot be read asks nothing
+        with suppress(DomainError):
+            documents.append(read_document(study.draft))
+    if study is not None and study.current is not None:
+        documents.append(document_of(study.current))
+    return GoldRules(documents, item_set.name)
+
+
+def stored_gold_problems(study: Study, document: StudyDocument) -> list[tuple[str, str]]:
+    """Right answers of the study's items that nobody could give under this document, by set and item; the first few."""
+    return list(islice(_stored_gold_problems(study, document), MOST_GOLD_PROBLEMS))
+
+
+def _stored_gold_problems(study: Study, document: StudyDocument) -> Iterator[tuple[str, str]]:
+    for name in document.item_sets:
+        rules = GoldRules([document], name)
+        items = Item.objects.filter(item_set__study=study, item_set__name=name).exclude(gold={}).order_by("ordinal")
+        counted = items.annotate(count=Count("candidates")).values_list("external_id", "gold", "count")
+        for external_id, gold, count in counted.iterator(chunk_size=1_000):
+            for question, text in rules.problems(gold, count):
+                yield f"item_sets.{name}", f"{external_id} has a right answer to {question}: {text}"

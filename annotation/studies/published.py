@@ -19,6 +19,9 @@ AFTER_PUBLISHING = (
 # functions that name mistakes of a document as (path, what is wrong)
 CHECKING = ("annotation.exports.declared.declared_problems",)
 
+# the same for what is stored and would not fit the document when it is published; these take the study, too
+CHECKING_STORED = ("annotation.items.queries.stored_gold_problems",)
+
 # functions that are called while a version is published, in the same transaction
 PUBLISHING = ("annotation.exports.declared.schedule_declared",)
 
@@ -35,6 +38,11 @@ def after_loading(study: Study, folder: Path) -> None:
 def problems_elsewhere(document: StudyDocument) -> list[tuple[str, str]]:
     """Mistakes in what higher apps make of a document."""
     return [problem for path in CHECKING for problem in import_string(path)(document)]
+
+
+def stored_problems(study: Study, document: StudyDocument) -> list[tuple[str, str]]:
+    """What is stored and does not fit."""
+    return [problem for path in CHECKING_STORED for problem in import_string(path)(study, document)]
 
 
 def while_publishing(study: Study, document: StudyDocument, before: StudyDocument | None, now: datetime) -> None:

@@ -13,7 +13,7 @@ from annotation.studies.document import StudyDocument
 from annotation.studies.loading import checked, read_document, written
 from annotation.studies.mistakes import nearest
 from annotation.studies.models import Study, StudyVersion
-from annotation.studies.published import after_publishing, problems_elsewhere, while_publishing
+from annotation.studies.published import after_publishing, problems_elsewhere, stored_problems, while_publishing
 from annotation.studies.queries import document_of
 from annotation.studies.texts import in_language
 from models_serving.catalog.models import ServedModel
@@ -75,7 +75,7 @@ def publish(
         # the lock makes two publishers queue, so that numbers have no gap and no twin
         study = Study.objects.select_for_update().get(pk=study.pk)
         document = draft_for(study.slug, study.draft)
-        problems = served_model_problems(document)
+        problems = served_model_problems(document) + stored_problems(study, document)
         if problems:
             raise DocumentError(problems)
         document = with_cards(document)

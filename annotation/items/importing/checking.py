@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from annotation.items.gold import GoldRules
 from annotation.items.importing.problems import MOST_LISTED, Problem
 from annotation.items.importing.reading import Row
 from annotation.items.importing.shaping import ItemDraft, Shaper
@@ -95,12 +96,18 @@ class Drafts:
         return f"row-{sha256[:20]}" if number == 1 else f"row-{sha256[:20]}-{number}"
 
 
-def check(drafts: Drafts, findings: Findings, compare: Compare, beat: Callable[[int], None]) -> Findings:
+def check(
+    drafts: Drafts, findings: Findings, rules: GoldRules, compare: Compare, beat: Callable[[int], None]
+) -> Findings:
     """Read everything and change nothing."""
     for batch in drafts.batches():
         for draft, news in zip(batch, compare(batch), strict=True):
             if news == "shown":
                 findings.add(Problem(draft.line, "", SHOWN))
+                continue
+            if wrong := rules.problems(draft.gold, len(draft.candidates)):
+                for name, text in wrong:
+                    findings.add(Problem(draft.line, f"gold:{name}", text))
                 continue
             findings.counts[news] += 1
             findings.candidates += len(draft.candidates)

@@ -13,6 +13,7 @@ from annotation.common.errors import DocumentError
 from annotation.items.changed import tell_items_changed
 from annotation.items.importing.shaping import ItemDraft
 from annotation.items.models import Candidate, Item, ItemSet, MediaFile
+from annotation.items.queries import gold_rules
 from annotation.items.services.import_runs import rows_of_draft
 
 
@@ -40,6 +41,7 @@ def add_items(*, item_set: ItemSet, drafts: Sequence[ItemDraft], actor: str, now
     same content changes nothing; `ItemsDifferError` where its content is another. Drafts name media by the SHA-256 of
     files that the set has."""
     _refuse_doubles(drafts)
+    _refuse_wrong_gold(item_set, drafts)
     with transaction.atomic():
         # one at a time per set: ordinals without gaps, and two that send the same id at once
         locked = ItemSet.objects.select_for_update().get(pk=item_set.pk)
@@ -71,6 +73,17 @@ def _refuse_doubles(drafts: Sequence[ItemDraft]) -> None:
         if draft.external_id in seen:
             raise ItemsRefusedError([(f"items.{number}.external_id", f"{draft.external_id} stands there twice")])
         seen.add(draft.external_id)
+
+
+def _refuse_wrong_gold(item_set: ItemSet, drafts: Sequence[ItemDraft]) -> None:
+    rules = gold_rules(item_set)
+    wrong = [
+        (f"items.{number}.gold.{name}", text)
+        for number, draft in enumerate(drafts)
+        for name, text in rules.problems(draft.gold, len(draft.candidates))
+    ]
+    if wrong:
+        raise ItemsRefusedError(wrong)
 
 
 def _there(item_set: ItemSet, drafts: Sequence[ItemDraft]) -> dict[str, UUID]:

@@ -21,7 +21,7 @@ from annotation.items.importing.mapping import read_mapping
 from annotation.items.importing.media import MediaFolder
 from annotation.items.importing.shaping import CandidateDraft, ItemDraft, Shaper
 from annotation.items.models import Candidate, Item, ItemSet, MediaFile, SetJob
-from annotation.items.queries import made_of, shown_items
+from annotation.items.queries import gold_rules, made_of, shown_items
 from annotation.items.services.imports import drop_upload, source_of
 from annotation.items.services.jobs import Clock, Lease, do_job
 
@@ -60,7 +60,7 @@ class _Run:
     def _checked(self) -> Findings:
         findings = Findings()
         drafts = self._drafts(findings, MediaFolder(self.source.root))
-        return check(drafts, findings, self._compare, self.lease.beat)
+        return check(drafts, findings, gold_rules(self.set), self._compare, self.lease.beat)
 
     def _compare(self, batch: list[ItemDraft]) -> list[News]:
         ids = [draft.external_id for draft in batch]

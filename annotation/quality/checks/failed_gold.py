@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 
 from annotation.quality.checks.base import Finding, Judged, Person, Stored
 from annotation.studies.document import StudyDocument
+from annotation.studies.questions.known import truth
 
 THRESHOLD = 0.3
 FEWEST = 2
 CHOSEN = "chosen"
 TIE = "tie"
-TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 class FailedGold:
@@ -86,7 +86,7 @@ def _is_same(given: Any, expected: Any) -> bool:
         toward = given.get("toward", ...)
         return toward is not ... and _is_same(TIE if toward is None else toward, expected)
     if isinstance(given, bool):
-        return TRUTH.get(str(expected).strip().lower()) is given
+        return truth(expected) is given
     if isinstance(given, int | float):
         return _number(expected) == given
     return given is not None and str(given) == str(expected)

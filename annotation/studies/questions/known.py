@@ -13,6 +13,7 @@ from annotation.studies.questions.yes_no import YesNo
 # kinds whose answer about one candidate is a number, so that two candidates can be compared by it
 MARKS = (Slider, Number, Likert, Stars, YesNo)
 NUMBERS = (Slider, Number, Likert, Stars)
+TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def impossible(question: Question, value: Any) -> str:
@@ -42,6 +43,11 @@ def _is_number(question: Question, value: Any) -> bool:
         return question.read("known", {"known": [str(value)], "known-touched": ["known"]}, None).value is not None
     except AnswerError:
         return False
+
+
+def truth(value: Any) -> Any:
+    """What files write for yes and no as a truth value; anything else as it is."""
+    return TRUTH.get(str(value).strip().lower(), value)
 
 
 def said(value: Any) -> str:

@@ -8,9 +8,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from annotation.accounts.models import AuditEntry
+from annotation.common.errors import DocumentError
 from annotation.items.models import Candidate, Item, ItemSet, MediaFile, SetJob
 from annotation.items.services.import_runs import run_import
 from annotation.studies.models import Study
+from annotation.studies.services import publish, save_draft_document
 from tests.factories import comparisons
 from tests.factories.studies import study
 from tests.factories.tokens import Script, researcher, script
@@ -240,3 +242,34 @@ def test_a_file_that_is_sent_again_under_its_key_makes_one_job(loader: Script, r
     assert (first.json(), SetJob.objects.count()) == (again.json(), 1)
     both = [loader.send(rows, {"items": [PAIR]}, key="i-1").json() for _ in range(2)]
     assert (both[0]["items"][0]["new"], both[1]) == (True, both[0])
+
+
+def test_a_right_answer_that_nobody_could_give_is_refused_when_it_comes_and_when_the_study_is_published(
+    loader: Script, rows: str, made: Study
+) -> None:
+    odd = [{"no_such_question": 1}, {"score": {"0": 500}}, {"score": {"2": 5}}, {"score": 5}, {"chosen": 0}]
+    sent = {"items": [pair(external_id=f"g-{number}", gold=gold) for number, gold in enumerate(odd)]}
+    refused = loader.send(rows, sent)
+    assert (refused.status_code, errors(refused)) == (
+        422,
+        {
+            "items.0.gold.no_such_question": (
+                "no_such_question is not asked about what this set shows; allowed are score"
+            ),
+            "items.1.gold.score": "500 is no answer on the scale",
+            "items.2.gold.score": "2 is not allowed; a candidate is named by its position, from 0 to 1",
+            "items.3.gold.score": "5 is not allowed; give position → value, or a list of 2 values",
+            "items.4.gold.chosen": "no protocol of this set has a choice",
+        },
+    )
+    fine = [{"score": {"0": "5"}}, {"score": [1, [2, 3]]}, {"score": [{"0": 1}, {"0": 2}]}]
+    sent = {"items": [pair(external_id=f"f-{number}", gold=gold) for number, gold in enumerate(fine)]}
+    assert loader.send(rows, sent).json()["added"] == 3
+    text = json.dumps(comparisons.document(step={"protocol": "alike"}))
+    save_draft_document(study=made, text=text, actor="ada", now=timezone.now())
+    with pytest.raises(DocumentError) as caught:
+        publish(study=made, actor="ada", now=timezone.now())
+    assert caught.value.problems[0] == (
+        "item_sets.pairs",
+        "f-0 has a right answer to score: score is not asked about what this set shows; allowed are agree",
+    )

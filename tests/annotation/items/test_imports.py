@@ -15,8 +15,10 @@ from annotation.items.services import import_runs
 from annotation.items.services.deriving import Derived, derive_items
 from annotation.items.services.imports import receive_file, request_check, request_import, take_path
 from annotation.items.services.jobs import cancel_job, sweep_jobs
+from tests.factories import comparisons
 from tests.factories.item_files import checked, empty_set, imported, jsonl, pair, png, ran, zip_bytes
 from tests.factories.participations import participation
+from tests.factories.studies import study
 
 pytestmark = pytest.mark.django_db
 
@@ -354,3 +356,25 @@ def test_what_is_empty_or_has_stray_tokens_is_held_and_what_is_alike_is_only_mar
         ("", [[], ["near_duplicate"]]),
         ("", [[], []]),
     ]
+
+
+def test_right_answers_that_nobody_could_give_are_named_by_line_in_the_dry_run(tmp_path: Path) -> None:
+    made = study(comparisons.document(questions=comparisons.COMPARE["questions"] | {"clear": CLEAR}, protocols=ASKED))
+    rows = [pair(0, best="1", ok="yes"), pair(1, best="B", ok="yes"), pair(2, best="tie", ok="maybe")]
+    mapping = {"prompt": "messages", "response_a": "A.text", "response_b": "B.text"}
+    path = jsonl(tmp_path / "gold.jsonl", rows)
+    for names, wrong in (
+        ({"best": "gold:better", "ok": "gold:clear"}, [(2, "gold:better"), (3, "gold:clear")]),
+        ({"best": "gold:nothing"}, [(1, "gold:nothing"), (2, "gold:nothing"), (3, "gold:nothing")]),
+    ):
+        job = checked(path, empty_set(of=made), {"id": "external_id"} | mapping | names)
+        assert [(one["line"], one["column"]) for one in job.report["problems"]] == wrong
+
+
+CLEAR = {"kind": "yes_no", "text": "Is it clear?"}
+ASKED = {
+    "rate": {
+        "arrangement": "pair",
+        "about_item": [{"use": "preference", "name": "better", "text": "Which is better?"}, "clear"],
+    }
+}
