@@ -23,7 +23,7 @@ PROMPT = int(os.environ.get("PROMPT", "128"))
 ANSWER = int(os.environ.get("ANSWER", "128"))
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 THREADS = int(os.environ.get("THREADS", "0")) or torch.get_num_threads()
-ARRIVALS = int(os.environ.get("ARRIVALS", "12"))
+ARRIVALS, EVERY = int(os.environ.get("ARRIVALS", "32")), float(os.environ.get("EVERY", "1"))
 CONCURRENT = (1, 8, 32)
 # What `serving.md` of the design asks for: throughput at 32, first token and gap while others arrive.
 GOALS = {"over_static": 1.0, "over_continuous": 1.7, "first_over_continuous": 0.6, "gap_over_continuous": 0.6}
@@ -83,15 +83,13 @@ def work_ratio(found: list[dict[str, Times]], other: str) -> float:
 
 
 def arriving(model: Any, tokenizer: Any) -> dict[str, float]:
-    """One request a second, or slower where the machine cannot carry that: half of what our engine answers at once."""
-    slots = 32
-    with engines.our_engine(model, tokenizer, slots=slots, length=PROMPT + ANSWER) as engine:
-        alone = engines.ours(engine, Load.at_once(8, PROMPT, ANSWER, model.config.vocab_size))
-        every = max(1.0, 2 * ANSWER / alone.rate)
-        load = Load.arriving(ARRIVALS, every, PROMPT, ANSWER, model.config.vocab_size)
+    """One request after another, `EVERY` seconds apart, so that prompts come while answers are under way."""
+    load = Load.arriving(ARRIVALS, EVERY, PROMPT, ANSWER, model.config.vocab_size)
+    with engines.our_engine(model, tokenizer, slots=32, length=PROMPT + ANSWER) as engine:
+        engines.ours(engine, Load.at_once(8, 8, 4, model.config.vocab_size))
         mine = engines.ours(engine, load)
     theirs = engines.continuous(model, load)
-    figures = {"every": every}
+    figures: dict[str, float] = {"every": EVERY, "arrivals": ARRIVALS}
     for name, times in (("ours", mine), ("continuous", theirs)):
         figures |= {f"{name}_first_p95": times.first(0.95), f"{name}_gap_p95": times.gap(0.95)}
     figures |= {
