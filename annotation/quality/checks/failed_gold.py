@@ -89,7 +89,8 @@ def _is_same(given: Any, expected: Any) -> bool:
         return truth(expected) is given
     if isinstance(given, int | float):
         return _number(expected) == given
-    return given is not None and str(given) == str(expected)
+    # a part may be empty, such as a cell without a number, or the side of a tie
+    return given is expected if given is None else str(given) == str(expected)
 
 
 def _sorted(parts: list[Any]) -> list[str]:

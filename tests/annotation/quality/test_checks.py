@@ -28,6 +28,7 @@ DOCUMENT = checked(
     }
 )
 A, B = str(UUID(int=1)), str(UUID(int=2))
+EVEN = {"toward": None, "strength": 0}
 RANKED = {"ranks": {A: 1, B: 2}, "not_rankable": []}
 
 
@@ -143,6 +144,7 @@ def test_what_was_not_answered_was_not_left_untouched() -> None:
         ({"better": "tie"}, {"answers": {"better": {"": stored("tie")}}}, {"better": True}),
         ({"rank": {"ranks": {"0": 1, "1": 2}}}, {"answers": {"rank": {"": stored(RANKED)}}}, {"rank": True}),
         ({"graded": 0}, {"answers": {"graded": {"": stored({"toward": A, "strength": 2})}}}, {"graded": True}),
+        ({"graded": EVEN}, {"answers": {"graded": {"": stored(EVEN)}}}, {"graded": True}),
         ({"graded": 1}, {"answers": {"graded": {"": stored({"toward": None, "strength": 0})}}}, {"graded": False}),
         ({"score": [2, 5]}, {"answers": {"score": {A: stored(2), B: stored(5)}}}, {"score": True}),
         ({"score": [{"1": 4}, {"1": 5}]}, {"answers": {"score": {A: stored(2), B: stored(5)}}}, {"score": True}),
