@@ -2,6 +2,7 @@
 
 from django.db.models import Exists, OuterRef, QuerySet
 
+from annotation.assignments.models import StepPlaces
 from annotation.assignments.policies import POLICIES
 from annotation.items.models import OF_BOTS, Candidate, Item
 from annotation.studies.document.arrangements import candidates_judged
@@ -39,6 +40,13 @@ def items_to_place(version: StudyVersion, step: ComparisonsStep, *, rehearsal: b
     if POLICIES[step.select].candidates:
         items = items.prefetch_related("candidates")
     return items.only("ordinal", "tags").order_by("ordinal", "pk")
+
+
+def count_placed(version: StudyVersion, step: ComparisonsStep, *, rehearsal: bool) -> int:
+    """How many items get places: as they were when places were last made, or counted now."""
+    row = StepPlaces.objects.filter(study=version.study_id, step=step.name).first()
+    known = row.seen.get("placed") if row and not rehearsal else None
+    return int(known) if known is not None else items_to_place(version, step, rehearsal=rehearsal).count()
 
 
 def count_not_showable(version: StudyVersion, step: ComparisonsStep) -> int:

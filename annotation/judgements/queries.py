@@ -6,7 +6,7 @@ from django.core.cache import cache
 
 from annotation.assignments.models import Assignment
 from annotation.assignments.queries import held_by, rows_of
-from annotation.assignments.showable import items_to_place
+from annotation.assignments.showable import count_placed
 from annotation.judgements.models import Judgement
 from annotation.participation.models import Participation
 from annotation.studies.document.comparisons import ComparisonsStep
@@ -46,7 +46,7 @@ def wanted_count(participation: Participation, step: ComparisonsStep) -> int:
     key = f"items-of/{participation.version_id}/{step.name}/{participation.rehearsal}"
     items = cache.get(key)
     if items is None:
-        items = items_to_place(participation.version, step, rehearsal=participation.rehearsal).count()
+        items = count_placed(participation.version, step, rehearsal=participation.rehearsal)
         cache.set(key, items, COUNT_HOLDS_S)
     there: int = items * len(step.protocol)
     return there if step.per_person.max is None else min(step.per_person.max, there)

@@ -14,6 +14,7 @@ from annotation.assignments.models import Assignment, StepPlaces
 from annotation.assignments.policies import POLICIES
 from annotation.assignments.services.places import open_places
 from annotation.assignments.services.writing import collect_written
+from annotation.assignments.showable import items_to_place
 from annotation.common.errors import ConflictError
 from annotation.items.models import Item, SetJob
 from annotation.studies.document.comparisons import ComparisonsStep
@@ -88,7 +89,8 @@ def _open(study: Study, step: ComparisonsStep, now: datetime) -> int:
     made = 0
     if row.seen.get("items") != seen or row.opened_at is None or row.opened_at <= now - LOOK_AGAIN:
         made = open_places(version=study.current, step=step, now=now)
-        _remember(row, items=seen)
+        # the set may be large, and every card says how many there are
+        _remember(row, items=seen, placed=items_to_place(study.current, step, rehearsal=False).count())
         StepPlaces.objects.filter(pk=row.pk).update(opened_at=now)
     return made
 

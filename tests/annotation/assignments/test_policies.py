@@ -5,6 +5,9 @@ from itertools import combinations
 from typing import Any
 
 import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from annotation.assignments.models import Assignment
@@ -175,8 +178,15 @@ def test_progress_counts_what_there_is_to_judge() -> None:
     comparisons.add_items(study, 1, candidates=5, first=5, gold={"score": [1, 2, 3, 4, 5]})
     comparisons.add_items(study, 1, candidates=3, first=6, made_from={"of_bots": True})
     comparisons.open_all(study)
-    wanted = wanted_count(comparisons.person(study), comparisons.step_of(study))
-    assert wanted == Assignment.objects.count() == len(covering_triads(5)) + 2
+    person, step_now = comparisons.person(study), comparisons.step_of(study)
+    assert wanted_count(person, step_now) == Assignment.objects.count() == len(covering_triads(5)) + 2
+    # from now on it is known from when places are made
+    comparisons.add_items(study, 1, candidates=3, first=7)
+    cache.clear()
+    open_missing_places(now=NOW)
+    with CaptureQueriesContext(connection) as queries:
+        wanted = wanted_count(person, step_now)
+    assert (wanted, len(queries)) == (Assignment.objects.count(), 1)
 
 
 LISTS = {"list": {"arrangement": "list", "per_candidate": ["score"]}}
