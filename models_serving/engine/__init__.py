@@ -3,5 +3,5 @@
 torch and transformers are imported here and nowhere else. Files in the order of a request's way: `loading`, `adapters`
 and `provenance` (which exact model), `footprint` (how much memory), `opening` (all of it at work), `parameters` (what
 is asked, validated), `requests` and `waiting` (one request, and the queue), `slots` (the loop: who is in the batch),
-`rows` (which row holds what), `runner` (one forward over the packed rows), `sampling` (which token), `text` (which
-characters), `selfcheck`, `tally` (what was done)."""
+`rows` (which row holds what), `batch` (the running ones, on the device), `runner` (one forward over the packed rows),
+`sampling` and `cuts` (which token), `text` (which characters), `selfcheck`, `tally` (what was done)."""

@@ -14,8 +14,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch.nn.functional import linear
 
 from models_serving.engine import provenance
+from models_serving.engine.cuts import sent
 from models_serving.engine.loading import LoadError
 
 _WEIGHTS, _CONFIG, _PREFIX = "adapter_model.safetensors", "adapter_config.json", "base_model.model."
@@ -100,18 +102,19 @@ class Bank:
 
     def __init__(self, model: Any, adapters: Sequence[Adapter]) -> None:
         self._rows: torch.Tensor | None = None
+        self._said: list[int] = []
         self._device = model.device
         self._modules = dict(model.named_modules())
         for layer in sorted({layer for adapter in adapters for layer in adapter.layers}):
             module: torch.nn.Linear = self._modules[layer]
             halves = [adapter.layers.get(layer) for adapter in adapters]
-            module.register_forward_hook(self._hook(*_stacked(module, halves)))
+            module.register_forward_hook(self._hook(*_joined(module, halves)))
 
     @contextmanager
     def alone(self, adapter: Adapter | None) -> Iterator[None]:
         """While it lasts every row of the model goes through this one adapter or none, by the formula as it stands and
         without what is done here for many: something to compare with. Nobody else may use the model."""
-        self._rows = None
+        self.use([])
         layers = adapter.layers if adapter else {}
         hooks = [self._modules[layer].register_forward_hook(_plainly(*halves)) for layer, halves in layers.items()]
         try:
@@ -122,15 +125,17 @@ class Bank:
 
     def use(self, rows: Sequence[int]) -> None:
         """The adapter's number of each row."""
-        self._rows = torch.tensor(rows, device=self._device) if any(rows) else None
+        if list(rows) != self._said:
+            self._said = list(rows)
+            self._rows = sent(self._said, torch.long, self._device)[:, None, None] if any(rows) else None
 
-    def _hook(self, down: torch.Tensor, up: torch.Tensor) -> Any:
+    def _hook(self, down: torch.Tensor, up: torch.Tensor, owners: torch.Tensor) -> Any:
         def add(module: torch.nn.Module, given: tuple[torch.Tensor], made: torch.Tensor) -> torch.Tensor | None:
             if self._rows is None:
                 return None
-            # [rows, tokens, in] · [rows, in, rank] · [rows, rank, out]; nobody's rows get zeros.
-            small = torch.bmm(given[0], down[self._rows].transpose(1, 2))
-            return made + torch.bmm(small, up[self._rows].transpose(1, 2))
+            # Every row goes through A of all adapters, which is read once; what is not by its own becomes nought.
+            small = linear(given[0], down).masked_fill_(self._rows != owners, 0.0)
+            return made + linear(small, up)
 
         return add
 
@@ -142,16 +147,12 @@ def _plainly(down: torch.Tensor, up: torch.Tensor) -> Any:
     return add
 
 
-def _stacked(
+def _joined(
     module: torch.nn.Linear, halves: Sequence[tuple[torch.Tensor, torch.Tensor] | None]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """A of all adapters, `[1 + adapters, rank, in]`, and B, `[1 + adapters, out, rank]`, filled up with zeros to the
-    largest rank; the first are nobody's."""
-    rank = max(half[0].shape[0] for half in halves if half)
-    down = module.weight.new_zeros((len(halves) + 1, rank, module.in_features))
-    up = module.weight.new_zeros((len(halves) + 1, module.out_features, rank))
-    for number, half in enumerate(halves, 1):
-        if half:
-            down[number, : half[0].shape[0]] = half[0]
-            up[number, :, : half[1].shape[1]] = half[1]
-    return down, up
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A of all adapters one below another, `[sum of ranks, in]`; B side by side, `[out, sum of ranks]`; and to whom
+    each of these ranks belongs, `[sum of ranks]`."""
+    there = [(number, half) for number, half in enumerate(halves, 1) if half]
+    owners = [number for number, half in there for _ in range(half[0].shape[0])]
+    down, up = (torch.cat([half[side] for _, half in there], dim=side) for side in (0, 1))
+    return down, up.contiguous(), torch.tensor(owners, device=module.weight.device)

@@ -4,10 +4,8 @@ The forecast counts weights and key-value cache from the model's own files; on t
 
 import dataclasses
 import json
-import math
 import os
 import struct
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,7 +32,8 @@ def needed(spec: ModelSpec) -> int:
         weights = sum(_numbers(file) for file in folder.glob("*.safetensors")) * element
         heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
         size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-        adapters = _numbers_of_adapters([Path(path) for path in spec.adapters.values()])
+        # Of adapters every rank is held once (see `adapters.Bank`).
+        adapters = sum(_numbers(file) for path in spec.adapters.values() for file in Path(path).glob("*.safetensors"))
         # Keys and values, of every layer, for every slot.
         cache = 2 * text.num_hidden_layers * heads * size * spec.slots * length_of(spec, text) * element
     except (OSError, ValueError, KeyError, AttributeError, struct.error) as error:
@@ -111,30 +110,12 @@ def _bytes_each(spec: ModelSpec, device: torch.device, config: Any) -> int:
     return own.itemsize if isinstance(own, torch.dtype) and device.type == "cuda" else torch.float32.itemsize
 
 
-def _numbers_of_adapters(folders: Sequence[Path]) -> int:
-    """How many numbers the adapters come to at work: of each layer all have the largest rank, and nobody's is one more
-    (see `adapters.Bank`)."""
-    largest: dict[tuple[str, str], list[int]] = {}
-    for folder in folders:
-        for file in folder.glob("*.safetensors"):
-            for name, entry in _entries(file).items():
-                layer, _, half = name.rpartition(".lora_")
-                known = largest.setdefault((layer, half), entry["shape"])
-                largest[layer, half] = [max(sizes) for sizes in zip(known, entry["shape"], strict=True)]
-    return (len(folders) + 1) * sum(math.prod(shape) for shape in largest.values())
-
-
 def _numbers(file: Path) -> float:
-    """How many numbers a safetensors file holds."""
-    entries = _entries(file).values()
-    return float(sum((e["data_offsets"][1] - e["data_offsets"][0]) / _ELEMENT.get(e["dtype"], 1) for e in entries))
-
-
-def _entries(file: Path) -> dict[str, Any]:
-    """The tensors of a safetensors file, from its header: a length, then JSON with type, shape and place of each."""
+    """How many numbers a safetensors file holds, from its header: a length, then JSON with type and place of each."""
     with file.open("rb") as opened:
         (size,) = struct.unpack("<Q", opened.read(8))
         if size > 100_000_000:
             raise ValueError(f"{file.name} is no safetensors file")
         header: dict[str, Any] = json.loads(opened.read(size))
-    return {name: entry for name, entry in header.items() if name != "__metadata__"}
+    entries = [entry for name, entry in header.items() if name != "__metadata__"]
+    return float(sum((e["data_offsets"][1] - e["data_offsets"][0]) / _ELEMENT.get(e["dtype"], 1) for e in entries))

@@ -17,11 +17,13 @@ _BUCKET = 64
 @dataclass(frozen=True, slots=True)
 class _Place:
     """Where a forward pass writes: `columns` `[rows, tokens]` of rows given as a slice (packed rows: no copy when they
-    are read) or as their numbers `[rows]`. It reads columns up to `used`."""
+    are read) or as their numbers `[rows]`. It reads columns up to `used`. `index` `[rows, 1]` names the rows that are
+    written to, in the slice or in the whole."""
 
     rows: slice | torch.Tensor
     columns: torch.Tensor
     used: int
+    index: torch.Tensor
 
 
 class SlotCache(Cache):  # type: ignore[misc] # transformers gives no types
@@ -32,7 +34,7 @@ class SlotCache(Cache):  # type: ignore[misc] # transformers gives no types
         self._slots = slots
         self._max_len = max_len
         self._tensors: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        self.place = _Place(slice(0, 0), torch.empty(0, 0), 0)
+        self.place = _Place(slice(0, 0), torch.empty(0, 0), 0, torch.empty(0, 0))
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any, **kwargs: Any
@@ -58,9 +60,9 @@ class SlotCache(Cache):  # type: ignore[misc] # transformers gives no types
         states = states.transpose(1, 2)
         if isinstance(place.rows, slice):
             rows = tensor[place.rows]
-            rows[torch.arange(states.shape[0], device=tensor.device)[:, None], :, place.columns] = states
+            rows[place.index, :, place.columns] = states
             return rows[:, :, : place.used]
-        tensor[place.rows[:, None], :, place.columns] = states
+        tensor[place.index, :, place.columns] = states
         return tensor[:, :, : place.used][place.rows]
 
 
@@ -103,19 +105,21 @@ class Runner:
         # Padding sees at least itself: who sees nothing becomes not-a-number and would spoil the row.
         used = min(max(starts) + longest, self.max_len)
         packed = list(rows) == list(range(rows[0], rows[0] + len(rows)))
-        place = slice(rows[0], rows[0] + len(rows)) if packed else torch.tensor(rows, device=device)
-        self._cache.place = _Place(place, positions, used)
+        numbers = torch.tensor(range(len(rows)) if packed else rows, device=device)
+        place = slice(rows[0], rows[0] + len(rows)) if packed else numbers
+        self._cache.place = _Place(place, positions, used, numbers.unsqueeze(1))
         return self._forward(ids, torch.tensor([len(chunk) - 1 for chunk in chunks], device=device))
 
     @torch.inference_mode()
-    def decode(self, tokens: list[int], lengths: list[int]) -> torch.Tensor:
-        """One more token for rows 0…n-1, each written at the column that is its length so far.
+    def decode(self, tokens: torch.Tensor, lengths: torch.Tensor, longest: int) -> torch.Tensor:
+        """One more token for rows 0…n-1, each written at the column that is its length so far; all `[rows]`, and
+        `longest` the largest of the lengths.
 
         Returns logits `[rows, vocabulary]`."""
-        ids = torch.tensor([tokens, lengths], device=self._model.device)
-        used = min(-(-(max(lengths) + 1) // _BUCKET) * _BUCKET, self.max_len)
-        self._cache.place = _Place(slice(0, len(tokens)), ids[1].unsqueeze(1), used)
-        return self._forward(ids[0].unsqueeze(1), torch.zeros_like(ids[0]))
+        used = min(-(-(longest + 1) // _BUCKET) * _BUCKET, self.max_len)
+        rows = torch.arange(len(tokens), device=tokens.device).unsqueeze(1)
+        self._cache.place = _Place(slice(0, len(tokens)), lengths.unsqueeze(1), used, rows)
+        return self._forward(tokens.unsqueeze(1), torch.zeros_like(tokens))
 
     def use_adapters(self, numbers: Sequence[int]) -> None:
         """Which adapter each row of the next forward pass goes through; 0: none."""
@@ -123,9 +127,15 @@ class Runner:
             self._adapters.use(numbers)
 
     @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        device: torch.device = self._model.device
+        return device
+
+    @property
     def on_cuda(self) -> bool:
         """Whether the model is on a CUDA device."""
-        return bool(self._model.device.type == "cuda")
+        return self.device.type == "cuda"
 
     @property
     def cache_bytes(self) -> int:

@@ -5,7 +5,7 @@ token ids, at that number.
 
 Order of the rules: penalties, min_tokens, temperature, top_k, top_p, min_p - that of transformers' logits processors.
 Repetition penalty: Keskar et al. 2019 (CTRL), over prompt and answer. Presence and frequency penalty: the OpenAI API
-reference, over the answer. top_p: Holtzman et al. 2020. min_p: Nguyen et al. 2024.
+reference, over the answer. The others: see `cuts`.
 
 How far "the same text" holds: the numbers and the rules are exact; the logits are not, because a matrix product rounds
 differently with other rows beside it, and then a random number may lie on the other side of a border. Computed for a
@@ -15,18 +15,20 @@ nearly flat, once in 4,000 and once in 28. Texts in bfloat16, float16 and on GPU
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 
+from models_serving.engine.cuts import Cuts, rows_of, sent
 from models_serving.engine.parameters import Parameters
 
 _BITS = 50
-# Classes of logits (after temperature, below the highest) in which the end of top_p is looked for: 64 for each factor
-# of e, down to e⁻¹⁶ of the likeliest; what is less likely is all in the last one.
-_CLASSES_PER_UNIT = 64
-_CLASSES = 1024
+# Among how many tokens the end of top_p is looked for before the device is asked how many there are.
+_AT_MOST = 4096
+# What a row's token is while it is not known: the logits are no numbers; or `_AT_MOST` were not enough.
+_NO_NUMBERS, _NOT_ENOUGH = -1, -2
 
 
 def uniform(seed: int, choice: int, position: int) -> float:
@@ -46,6 +48,17 @@ class Drawn:
 
 
 @dataclass
+class Table:
+    """Which tokens occur in one prompt and answer, and how often each does in the answer: on the device, a place for
+    each, `used` of which are taken; the others hold a token that does not exist. `told` tokens of the answer are in."""
+
+    seen: torch.Tensor
+    counts: torch.Tensor
+    used: torch.Tensor
+    told: int
+
+
+@dataclass
 class Drawer:
     """What drawing the next token of one answer depends on: its parameters and the tokens so far."""
 
@@ -53,185 +66,185 @@ class Drawer:
     prompt: Sequence[int]
     eos: frozenset[int]
     drawn: list[int] = field(default_factory=list)
-    _places: dict[int, int] = field(default_factory=dict)
-    _seen: torch.Tensor | None = None
-    _counts: torch.Tensor | None = None
+    table: Table | None = None
 
     def note(self, token: int) -> None:
         """The token belongs to the answer now."""
         self.drawn.append(token)
-        if self._seen is not None and self._counts is not None:
-            self._count(token, self._seen, self._counts)
 
     def number(self) -> float:
         """The random number for the next token."""
         return uniform(self.parameters.seed, self.parameters.choice, len(self.drawn))
 
-    def bends_logits(self) -> bool:
-        """Whether `bend` would change anything now."""
+    @property
+    def is_penalised(self) -> bool:
+        """Whether tokens that occur have penalties."""
         wanted = self.parameters
-        penalised = wanted.repetition_penalty != 1 or wanted.presence_penalty != 0 or wanted.frequency_penalty != 0
-        return penalised or len(self.drawn) < wanted.min_tokens
+        return wanted.repetition_penalty != 1 or wanted.presence_penalty != 0 or wanted.frequency_penalty != 0
 
-    def bend(self, logits: torch.Tensor) -> None:
-        """Apply penalties and min_tokens to this answer's logits `[vocabulary]`, in place. Only the tokens that occur
-        are touched."""
-        wanted = self.parameters
-        seen, counts = self._tables(logits)
-        scores = logits[seen]
-        if wanted.repetition_penalty != 1:
-            scores = torch.where(scores > 0, scores / wanted.repetition_penalty, scores * wanted.repetition_penalty)
-        scores = scores - counts * wanted.frequency_penalty - (counts > 0) * wanted.presence_penalty
-        logits[seen] = scores
-        if len(self.drawn) < wanted.min_tokens:
-            logits[sorted(self.eos)] = -torch.inf
+    @property
+    def may_not_end(self) -> bool:
+        """Whether the next token must be no end token."""
+        return len(self.drawn) < self.parameters.min_tokens
 
-    def _tables(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The tokens that occur in prompt or answer, and how often each does in the answer."""
-        if self._seen is None or self._counts is None:
-            tokens = list(dict.fromkeys(self.prompt))
-            self._places = {token: place for place, token in enumerate(tokens)}
-            self._seen = torch.zeros(len(tokens) + self.parameters.max_tokens, dtype=torch.long, device=logits.device)
-            self._seen[: len(tokens)] = torch.tensor(tokens, dtype=torch.long)
-            self._counts = torch.zeros(len(self._seen), device=logits.device)
-            for token in self.drawn:
-                self._count(token, self._seen, self._counts)
-        return self._seen[: len(self._places)], self._counts[: len(self._places)]
+    def current_table(self, size: int, device: torch.device) -> Table:
+        """The table as it is now, for a vocabulary of this size."""
+        if self.table is None or self.table.told != len(self.drawn):
+            tokens, times = list(dict.fromkeys([*self.prompt, *self.drawn])), Counter(self.drawn)
+            empty = len(set(self.prompt)) + self.parameters.max_tokens + 1 - len(tokens)
+            self.table = Table(
+                sent(tokens + [size] * empty, torch.long, device),
+                sent([times[token] for token in tokens] + [0] * empty, torch.float32, device),
+                sent([len(tokens)], torch.long, device),
+                len(self.drawn),
+            )
+        return self.table
 
-    def _count(self, token: int, seen: torch.Tensor, counts: torch.Tensor) -> None:
-        place = self._places.setdefault(token, len(self._places))
-        seen[place] = token
-        counts[place] += 1
+
+class Penalties:
+    """Those of several answers, kept up to date on the device. Each answer's table is a row of the common one from now
+    on, so that whoever makes the next common one finds it as it is then."""
+
+    def __init__(self, drawers: Sequence[Drawer], size: int, device: torch.device) -> None:
+        tables = [drawer.current_table(size, device) for drawer in drawers]
+        places = max(len(table.seen) for table in tables)
+        self._seen = torch.full((len(tables), places), size, dtype=torch.long, device=device)
+        self._counts = torch.zeros((len(tables), places), device=device)
+        self._used = torch.stack([table.used for table in tables])
+        for row, table in enumerate(tables):
+            own = len(table.seen)
+            self._seen[row, :own], self._counts[row, :own] = table.seen, table.counts
+            table.seen, table.counts, table.used = self._seen[row, :own], self._counts[row, :own], self._used[row]
+        self._tables = tables
+        wanted = [drawer.parameters for drawer in drawers]
+        repetition, frequency, presence = sent(
+            [[one.repetition_penalty, one.frequency_penalty, one.presence_penalty] for one in wanted],
+            torch.float32,
+            device,
+        ).T.unsqueeze(2)
+        self._repetition, self._frequency, self._presence = repetition, frequency, presence
+
+    def applied(self, logits: torch.Tensor) -> torch.Tensor:
+        """The logits `[answers, vocabulary]` with penalties; a copy. Only the tokens that occur are touched."""
+        # One token more, for the empty places.
+        bent = torch.nn.functional.pad(logits, (0, 1))
+        scores = bent.gather(1, self._seen)
+        scores = torch.where(scores > 0, scores / self._repetition, scores * self._repetition)
+        scores = scores - self._counts * self._frequency - (self._counts > 0) * self._presence
+        return bent.scatter_(1, self._seen, scores)[:, :-1]
+
+    def note(self, tokens: torch.Tensor) -> None:
+        """Each answer has one token more, `[answers]`."""
+        tokens = tokens.unsqueeze(1)
+        same = self._seen == tokens
+        is_new = ~same.any(-1, keepdim=True)
+        self._counts += same
+        self._seen.scatter_(1, self._used, torch.where(is_new, tokens, self._seen.gather(1, self._used)))
+        self._counts.scatter_(1, self._used, torch.where(is_new, 1.0, self._counts.gather(1, self._used)))
+        # There is a place for every token that the answer may have, and one more.
+        self._used += is_new
+        for table in self._tables:
+            table.told += 1
+
+
+class Rules:
+    """How the next tokens of the same answers are drawn, again and again. On the device is all that stays the same, and
+    what changes is changed there; what comes back to the host for a token of every answer is one small table."""
+
+    @torch.inference_mode()
+    def __init__(self, drawers: Sequence[Drawer], size: int, device: torch.device) -> None:
+        self._drawers = list(drawers)
+        self._device = device
+        # On a CPU there is nothing to wait for.
+        self._at_most = None if device.type == "cpu" else _AT_MOST
+        wanted = [drawer.parameters for drawer in drawers]
+        penalised = [row for row, drawer in enumerate(drawers) if drawer.is_penalised]
+        self._penalised = rows_of(penalised, len(drawers), device)
+        self._penalties = Penalties([drawers[row] for row in penalised], size, device) if penalised else None
+        self._ends = sent(sorted(drawers[0].eos), torch.long, device)
+        self._hot = [row for row, one in enumerate(wanted) if one.temperature > 0]
+        self._hot_rows = rows_of(self._hot, len(drawers), device)
+        self._cuts = Cuts([wanted[row] for row in self._hot], size, device) if self._hot else None
+        self._telling = [row for row, one in enumerate(wanted) if one.logprobs]
+        self._telling_rows = rows_of(self._telling, len(drawers), device)
+
+    @torch.inference_mode()
+    def draw(self, logits: torch.Tensor) -> tuple[list[Drawn | None], torch.Tensor]:
+        """The next token of each answer, from logits `[answers, vocabulary]`: for the host, `None` where the logits are
+        no numbers, and on the device, `[answers]`."""
+        plain = logits.float()
+        bent = self.bent(plain)
+        # Not-a-number and infinity both show in the maximum, whether the model or a penalty made them.
+        sound = torch.isfinite(bent.amax(-1))
+        tokens, told = self._tokens(bent, sound, self._at_most)
+        if _NOT_ENOUGH in told:
+            tokens, told = self._tokens(bent, sound, None)
+        if self._penalties:
+            self._penalties.note(tokens[self._penalised])
+        chances = self._chances(plain, tokens)
+        drawn = [Drawn(token, *chances.get(row, ())) if token >= 0 else None for row, token in enumerate(told)]
+        return drawn, tokens
+
+    def bent(self, plain: torch.Tensor) -> torch.Tensor:
+        """The logits with penalties and min_tokens; those that were given stay as they are."""
+        bent = plain
+        if self._penalties:
+            some = self._penalties.applied(plain[self._penalised])
+            if isinstance(self._penalised, slice):
+                bent = some
+            else:
+                bent = plain.clone()
+                bent[self._penalised] = some
+        if len(self._ends) and (rows := [row for row, drawer in enumerate(self._drawers) if drawer.may_not_end]):
+            bent = plain.clone() if bent is plain else bent
+            bent[sent(rows, torch.long, self._device).unsqueeze(1), self._ends] = -torch.inf
+        return bent
+
+    def _tokens(self, bent: torch.Tensor, sound: torch.Tensor, at_most: int | None) -> tuple[torch.Tensor, list[int]]:
+        """The tokens on the device, always such that exist, and for the host."""
+        fits = None
+        if self._cuts is None:
+            tokens = bent.argmax(-1)
+        else:
+            # What is no number is drawn from all the same, as from noughts: other rows do not feel it.
+            calm = torch.where(sound[self._hot_rows].unsqueeze(1), bent[self._hot_rows], 0.0)
+            kept, fits = self._cuts.weights(calm, at_most)
+            hot = _at(kept, sent([self._drawers[row].number() for row in self._hot], torch.float64, self._device))
+            tokens = hot if isinstance(self._hot_rows, slice) else bent.argmax(-1).index_copy(0, self._hot_rows, hot)
+        told = torch.where(sound, tokens, _NO_NUMBERS)
+        if fits is not None:
+            enough = torch.ones_like(sound)
+            enough[self._hot_rows] = fits
+            told = torch.where(enough, told, _NOT_ENOUGH)
+        return tokens, told.tolist()
+
+    def _chances(
+        self, plain: torch.Tensor, tokens: torch.Tensor
+    ) -> dict[int, tuple[float, tuple[tuple[int, float], ...]]]:
+        """Log-probabilities for the rows that want them."""
+        if not self._telling:
+            return {}
+        tops = [self._drawers[row].parameters.top_logprobs for row in self._telling]
+        logs = plain[self._telling_rows].double().log_softmax(-1)
+        own = logs.gather(-1, tokens[self._telling_rows].unsqueeze(1))
+        best = logs.topk(max(tops), dim=-1)
+        # Ids are exact in double precision, and so all of it comes in one piece.
+        table = torch.cat([own, best.values, best.indices.double()], dim=-1).tolist()
+        found = {}
+        for row, top, (chance, *others) in zip(self._telling, tops, table, strict=True):
+            values, ids = others[: max(tops)], map(int, others[max(tops) :])
+            if math.isfinite(chance):
+                found[row] = (chance, tuple(zip(ids, values, strict=True))[:top])
+        return found
 
 
 def draw(logits: torch.Tensor, drawers: Sequence[Drawer]) -> list[Drawn | None]:
-    """The next token of each answer, from logits `[answers, vocabulary]`; `None` where the logits are no numbers.
-
-    Everything happens on the logits' device; what comes back to the host is one small table."""
-    plain = logits.float()
-    bends = [row for row, drawer in enumerate(drawers) if drawer.bends_logits()]
-    bent = plain.clone() if bends else plain
-    for row in bends:
-        drawers[row].bend(bent[row])
-    # Not-a-number and infinity both show in the maximum, whether the model or a penalty made them.
-    sound = torch.isfinite(bent.amax(-1))
-    hot = [row for row, drawer in enumerate(drawers) if drawer.parameters.temperature > 0]
-    if len(hot) < len(drawers):
-        tokens = bent.argmax(-1)
-    else:
-        tokens = torch.zeros(len(drawers), dtype=torch.long, device=logits.device)
-    if hot:
-        # What is no number is drawn from all the same, as from noughts: other rows do not feel it.
-        some = bent if len(hot) == len(drawers) else bent[hot]
-        kept = weights(torch.where(sound[hot].unsqueeze(1), some, 0.0), [drawers[row].parameters for row in hot])
-        tokens[hot] = _at(kept, [drawers[row].number() for row in hot])
-    told = torch.where(sound, tokens, -1).tolist()
-    chances = _chances(plain, tokens, [drawer.parameters for drawer in drawers])
-    return [None if token < 0 else Drawn(token, *chances.get(row, ())) for row, token in enumerate(told)]
+    """The next token of answers that come together only once."""
+    return Rules(drawers, logits.shape[-1], logits.device).draw(logits)[0]
 
 
-def weights(logits: torch.Tensor, wanted: Sequence[Parameters]) -> torch.Tensor:
-    """What each token weighs in the draw, `[answers, vocabulary]` in float32: its probability divided by that of the
-    likeliest; nought where a rule cuts it. For temperatures above 0 and logits to which penalties have been applied."""
-    temperatures = _column([one.temperature for one in wanted], logits)
-    # Taking the maximum away first keeps a tiny temperature from overflowing.
-    scaled = (logits - logits.amax(-1, keepdim=True)).div_(temperatures)
-    heavy = scaled.exp()
-    if any(one.min_p for one in wanted):
-        # min_p compares with the likeliest, which weighs 1; it stays itself whatever rounding does.
-        light = heavy < _column([one.min_p for one in wanted], logits)
-    cut = [row for row, one in enumerate(wanted) if 0 < one.top_k < logits.shape[-1] or one.top_p < 1]
-    if cut:
-        some = slice(None) if len(cut) == len(wanted) else cut
-        heavy[some] = torch.where(_kept(scaled[some], heavy[some], [wanted[row] for row in cut]), heavy[some], 0.0)
-    if any(one.min_p for one in wanted):
-        heavy.masked_fill_(light, 0.0)
-    return heavy
-
-
-def _kept(scaled: torch.Tensor, heavy: torch.Tensor, wanted: Sequence[Parameters]) -> torch.Tensor:
-    """Which tokens top_k and top_p leave, `[answers, vocabulary]`. Of equals the lower id comes first.
-
-    Both rules keep the likeliest m tokens of a row, so all that has to be found is m and the value of the last of them;
-    no order of all tokens, which would take longer than the model where the vocabulary is large."""
-    size = scaled.shape[-1]
-    count = torch.zeros((len(wanted), 1), dtype=torch.long, device=scaled.device)
-    border = torch.zeros_like(scaled[:, :1])
-    limited = [row for row, one in enumerate(wanted) if 0 < one.top_k < size]
-    others = [row for row, one in enumerate(wanted) if not 0 < one.top_k < size]
-    if limited:
-        count[limited], border[limited] = _last_of_top_k(scaled[limited], [wanted[row] for row in limited])
-    if others:
-        top_p = [wanted[row].top_p for row in others]
-        count[others], border[others] = _last_of_top_p(scaled[others], heavy[others], top_p)
-    above, equal = scaled > border, scaled == border
-    rank = equal.cumsum(-1, dtype=torch.int32)
-    kept: torch.Tensor = above | (equal & (rank <= count - above.sum(-1, keepdim=True)))
-    return kept
-
-
-def _last_of_top_k(scaled: torch.Tensor, wanted: Sequence[Parameters]) -> tuple[torch.Tensor, torch.Tensor]:
-    """How many tokens each row keeps and the value of the last of them, both `[answers, 1]`, by top_k, and by top_p of
-    what that leaves."""
-    values = scaled.topk(max(one.top_k for one in wanted), dim=-1).values
-    limits = torch.tensor([one.top_k for one in wanted], device=scaled.device).unsqueeze(1)
-    first = torch.arange(values.shape[-1], device=scaled.device) < limits
-    chances = values.exp().double() * first
-    before = chances.cumsum(-1) - chances
-    top_p = _column([one.top_p for one in wanted], before)
-    # The mass before the first token is nothing, so that one always stays; rounding must not take a token when top_p
-    # is 1.
-    inside = first & ((before < top_p * chances.sum(-1, keepdim=True)) | (top_p >= 1))
-    count = inside.sum(-1, keepdim=True)
-    return count, values.gather(-1, count - 1)
-
-
-def _last_of_top_p(
-    scaled: torch.Tensor, heavy: torch.Tensor, top_p: Sequence[float]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same by top_p alone: the mass of narrow classes of values tells in which class the last token is, and only
-    that class is put in order."""
-    classes = (scaled * -_CLASSES_PER_UNIT).clamp_(max=_CLASSES - 1).long()
-    mass = torch.zeros((len(top_p), _CLASSES), dtype=torch.float64, device=scaled.device)
-    mass.scatter_add_(1, classes, heavy.double())
-    below = mass.cumsum(-1)
-    target = _column(top_p, below) * below[:, -1:]
-    last = (below < target).sum(-1, keepdim=True).clamp_(max=_CLASSES - 1)
-    inside = classes == last
-    most = int(inside.sum(-1).max())
-    values = scaled.masked_fill(~inside, -torch.inf).topk(most, dim=-1).values
-    chances = values.exp().double()
-    before = (below - mass).gather(-1, last) + chances.cumsum(-1) - chances
-    real = torch.arange(most, device=scaled.device) < inside.sum(-1, keepdim=True)
-    count = (real & (before < target)).sum(-1, keepdim=True).clamp_(min=1)
-    return (classes < last).sum(-1, keepdim=True) + count, values.gather(-1, count - 1)
-
-
-def _at(heavy: torch.Tensor, numbers: Sequence[float]) -> torch.Tensor:
+def _at(heavy: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     """The first token, in the order of ids, at which the cumulated weight passes the number's share of all."""
     cumulated = heavy.cumsum(-1, dtype=torch.float64)
-    aim = _column(numbers, cumulated) * cumulated[:, -1:]
+    aim = numbers.unsqueeze(1) * cumulated[:, -1:]
     return torch.searchsorted(cumulated, aim, right=True).squeeze(1).clamp_(max=heavy.shape[-1] - 1)
-
-
-def _chances(
-    plain: torch.Tensor, tokens: torch.Tensor, wanted: Sequence[Parameters]
-) -> dict[int, tuple[float, tuple[tuple[int, float], ...]]]:
-    """Log-probabilities for the rows that want them."""
-    rows = [row for row, one in enumerate(wanted) if one.logprobs]
-    if not rows:
-        return {}
-    logs = plain[rows].double().log_softmax(-1)
-    own = logs.gather(-1, tokens[rows].unsqueeze(1)).squeeze(1).tolist()
-    most = max(wanted[row].top_logprobs for row in rows)
-    best = logs.topk(most, dim=-1)
-    values, ids = best.values.tolist(), best.indices.tolist()
-    return {
-        row: (own[place], tuple(zip(ids[place], values[place], strict=True))[: wanted[row].top_logprobs])
-        for place, row in enumerate(rows)
-        if math.isfinite(own[place])
-    }
-
-
-def _column(values: Sequence[float], like: torch.Tensor) -> torch.Tensor:
-    return torch.tensor(values, dtype=like.dtype, device=like.device).unsqueeze(1)

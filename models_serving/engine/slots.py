@@ -12,14 +12,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn
 
-import torch
-
 from models_serving.contracts import FinishReason
+from models_serving.engine.batch import Batch
 from models_serving.engine.parameters import Parameters
 from models_serving.engine.requests import Asking, Listener, Ticket, seconds_until_free
 from models_serving.engine.rows import Fill, Rows
 from models_serving.engine.runner import Runner
-from models_serving.engine.sampling import Drawer, draw
+from models_serving.engine.sampling import Drawer, Drawn, draw
 from models_serving.engine.tally import Tally
 from models_serving.engine.text import Decodes, Detokeniser, StopFinder
 from models_serving.engine.waiting import QueueFullError, WaitingRoom
@@ -50,6 +49,7 @@ class Engine:
         self._prefill_tokens = prefill_tokens
         self._waiting = WaitingRoom(max_waiting)
         self._rows = Rows(runner)
+        self._batch: Batch | None = None
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=f"engine-{name}", daemon=True)
@@ -182,6 +182,7 @@ class Engine:
             if self._runner.on_cuda:
                 raise
             log.exception("a step of the engine failed")
+            self._batch = None
             for ticket in involved:
                 self._end(ticket, "error", _words(error))
 
@@ -244,22 +245,26 @@ class Engine:
         for place in complete:
             self._rows.settle(group[place][0])
         if complete:
-            self._accept([group[place][0].ticket for place in complete], logits[complete])
+            # One that was put back and comes again has a token more than a batch of the same answers knows of.
+            self._batch = None
+            tickets = [group[place][0].ticket for place in complete]
+            self._accept(tickets, draw(logits[complete], [ticket.drawer for ticket in tickets]))
 
     def _decode(self, running: list[Ticket]) -> None:
         if not running:
             return
         self._runner.use_adapters([ticket.parameters.adapter for ticket in running])
-        logits = self._runner.decode(
-            [ticket.drawer.drawn[-1] for ticket in running], [ticket.length - 1 for ticket in running]
-        )
+        if self._batch is None or self._batch.tickets != running:
+            self._batch = Batch(running, self._runner.device)
+        batch = self._batch
+        logits = self._runner.decode(batch.tokens, batch.lengths, batch.longest)
         if counted := sum(not ticket.asking.probe for ticket in running):
             self._tally.steps += 1
             self._tally.batch_rows += counted
-        self._accept(running, logits)
+        self._accept(running, batch.draw(logits))
 
-    def _accept(self, tickets: Sequence[Ticket], logits: torch.Tensor) -> None:
-        for ticket, drawn in zip(tickets, draw(logits, [ticket.drawer for ticket in tickets]), strict=True):
+    def _accept(self, tickets: Sequence[Ticket], tokens: Sequence[Drawn | None]) -> None:
+        for ticket, drawn in zip(tickets, tokens, strict=True):
             if drawn is None:
                 self._end(ticket, "error", "the model's logits are no numbers")
                 continue

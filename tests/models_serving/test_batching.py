@@ -122,7 +122,10 @@ def test_one_persons_many_requests_do_not_starve_another(folders: dict[str, Path
     engine.close()
 
 
-def test_a_job_gives_its_row_to_a_live_request_and_says_the_same_in_the_end(folders: dict[str, Path]) -> None:
+@pytest.mark.parametrize("live_tokens", [5, 1])
+def test_a_job_gives_its_row_to_a_live_request_and_says_the_same_in_the_end(
+    folders: dict[str, Path], live_tokens: int
+) -> None:
     engine = an_engine(folders["mistral"], slots=1)
     asked = (tokens(30), plain(40, temperature=1.0, seed=3, repetition_penalty=1.2, min_tokens=35))
     running, admitted = threading.Event(), threading.Event()
@@ -136,7 +139,7 @@ def test_a_job_gives_its_row_to_a_live_request_and_says_the_same_in_the_end(fold
     heard.on_event = hold
     engine.start()
     assert running.wait(60)
-    [(live, live_heard)] = begin(engine, [(tokens(12), plain(5))])
+    [(live, live_heard)] = begin(engine, [(tokens(12), plain(live_tokens))])
     admitted.set()
     assert (live_heard.end.reason, job.ended) == ("length", None)
     assert (heard.end.reason, heard.end.completion_tokens, heard.end.put_back) == ("length", 40, 1)

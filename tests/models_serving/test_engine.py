@@ -326,9 +326,9 @@ def test_logits_that_are_no_numbers_end_only_their_own_request(folders: dict[str
     engine = an_engine(folders["llama"], slots=4)
     decode = engine._runner.decode
 
-    def spoil_one_row(last: list[int], lengths: list[int]) -> torch.Tensor:
-        logits = decode(last, lengths).clone()
-        logits[[row for row, length in enumerate(lengths) if length == 22]] = torch.nan
+    def spoil_one_row(last: torch.Tensor, lengths: torch.Tensor, longest: int) -> torch.Tensor:
+        logits = decode(last, lengths, longest).clone()
+        logits[lengths == 22] = torch.nan
         return logits
 
     engine._runner.decode = spoil_one_row  # type: ignore[method-assign] # a fault is put in

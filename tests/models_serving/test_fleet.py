@@ -214,9 +214,9 @@ def test_a_model_that_answers_somebody_neither_leaves_nor_can_be_taken_out(
     gate, runner = threading.Event(), server.model("llama").engine._runner
     decode = runner.decode
 
-    def held(tokens: list[int], lengths: list[int]) -> Any:
+    def held(*step: Any) -> Any:
         assert gate.wait(60)
-        return decode(tokens, lengths)
+        return decode(*step)
 
     runner.decode = held  # type: ignore[method-assign] # the test holds the engine
     events = stream_sync(endpoint(server), a_request(model="llama", max_tokens=20, min_tokens=20, seed=1))

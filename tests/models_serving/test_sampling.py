@@ -1,5 +1,6 @@
 """Every sampling rule against a plain implementation of its definition and against transformers' own."""
 
+import dataclasses
 import math
 from collections import Counter
 from typing import Any
@@ -18,8 +19,9 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from models_serving.engine.cuts import Cuts
 from models_serving.engine.parameters import Parameters
-from models_serving.engine.sampling import Drawer, draw, uniform, weights
+from models_serving.engine.sampling import Drawer, Rules, draw, uniform
 
 SIZE = 50
 
@@ -33,6 +35,10 @@ def a_drawer(prompt: list[int], so_far: list[int], **wanted: Any) -> Drawer:
     for token in so_far:
         drawer.note(token)
     return drawer
+
+
+def weights(logits: torch.Tensor, wanted: list[Parameters]) -> torch.Tensor:
+    return Cuts(wanted, logits.shape[-1], logits.device).weights(logits)[0]
 
 
 def tokens_of(logits: torch.Tensor, drawers: list[Drawer]) -> list[int | None]:
@@ -96,9 +102,8 @@ def test_each_row_of_a_batch_has_the_distribution_that_the_definitions_give(
     before = logits.clone()
     tokens = tokens_of(logits, drawers)
     assert torch.equal(logits, before)
-    bent = logits.clone()
-    for row, drawer in enumerate(drawers):
-        drawer.bend(bent[row])
+    bent = Rules(drawers, SIZE, logits.device).bent(logits)
+    assert torch.equal(logits, before)
     hot = [row for row, drawer in enumerate(drawers) if drawer.parameters.temperature > 0]
     got = weights(bent[hot], [drawers[row].parameters for row in hot]).double().numpy() if hot else []
     for row, mine in zip(hot, got, strict=True):
@@ -152,6 +157,49 @@ def test_the_distribution_is_the_one_of_transformers_processors(seed: int) -> No
     # Pearson's statistic stays below the 99.9 % quantile for up to 19 degrees of freedom.
     likely = expected * 4000 > 5
     assert float((((counts - 4000 * expected) ** 2)[likely] / (4000 * expected[likely])).sum()) < 43.8
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(answers, min_size=1, max_size=4), seed=st.integers(0, 10_000))
+def test_rules_that_are_kept_from_token_to_token_draw_what_new_ones_would(
+    rows: list[tuple[list[int], list[int], dict[str, Any]]], seed: int
+) -> None:
+    """The tables of what was said are kept up to date on the device, and by the next rules when somebody leaves."""
+    kept = [a_drawer(prompt, so_far, **wanted) for prompt, so_far, wanted in rows]
+    rules = Rules(kept, SIZE, torch.device("cpu"))
+    fresh = [a_drawer(prompt, so_far, **wanted) for prompt, so_far, wanted in rows]
+    for step in range(8):
+        logits = logits_of(seed + step, len(kept))
+        drawn, tokens = rules.draw(logits)
+        again = [a_drawer(list(one.prompt), one.drawn, **dataclasses.asdict(one.parameters)) for one in fresh]
+        assert tokens.tolist() == [one and one.token for one in drawn] == tokens_of(logits, again)
+        for token, mine, other in zip(tokens.tolist(), kept, fresh, strict=True):
+            mine.note(token)
+            other.note(token)
+        if step == 4 and len(kept) > 1:
+            kept, fresh = kept[1:], fresh[1:]
+            rules = Rules(kept, SIZE, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.05, 4.0])
+def test_where_few_are_looked_at_first_the_same_token_is_drawn(monkeypatch: pytest.MonkeyPatch, spread: float) -> None:
+    """As on a device that is not asked how many there are: where they are not enough all are looked at."""
+    logits = torch.randn(3, 5000, generator=torch.Generator().manual_seed(7)) * spread
+    shares = [0.3, 0.9, 1.0]
+    wanted = [Parameters(max_tokens=9, seed=number, top_p=share) for number, share in enumerate(shares)]
+    drawers = [Drawer(one, [], frozenset()) for one in wanted]
+    exact = tokens_of(logits, drawers)
+    cuts, tries = Cuts.weights, []
+
+    def noted(self: Cuts, bent: torch.Tensor, at_most: int | None = None) -> Any:
+        tries.append(at_most)
+        return cuts(self, bent, at_most)
+
+    monkeypatch.setattr(Cuts, "weights", noted)
+    rules = Rules(drawers, 5000, logits.device)
+    rules._at_most = 16
+    assert [one and one.token for one in rules.draw(logits)[0]] == exact
+    assert tries == ([16] if spread == 4.0 else [16, None])
 
 
 def test_the_random_number_depends_on_seed_choice_and_position_only() -> None:

@@ -231,10 +231,10 @@ def hold(model: OpenModel, gate: threading.Event) -> list[int]:
     """Each decode step waits for the gate. Returns a list that grows by one with every step that begins."""
     decode, steps = model.engine._runner.decode, []
 
-    def held(tokens: list[int], lengths: list[int]) -> Any:
+    def held(tokens: Any, lengths: Any, longest: int) -> Any:
         steps.append(len(tokens))
         assert gate.wait(60)
-        return decode(tokens, lengths)
+        return decode(tokens, lengths, longest)
 
     model.engine._runner.decode = held  # type: ignore[method-assign] # the test holds the engine
     return steps
