@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from annotation.exports.layouts import LAYOUTS
+from annotation.items.gold import GoldRules
 from annotation.items.importing.checking import Drafts, Findings, check
 from annotation.items.importing.mapping import read_mapping
 from annotation.items.importing.media import MediaFolder
@@ -45,7 +46,9 @@ def found_in(name: str, key: str) -> Findings:
     shaper = Shaper(read_mapping(rules(name, key).mapping), MediaFolder(PRESETS).take)
     findings = Findings()
     drafts = Drafts(read_jsonl(PRESETS / rules(name, key).file), shaper, findings)
-    return check(drafts, findings, lambda batch: ["new"] * len(batch), lambda rows: None)
+    return check(
+        drafts, findings, GoldRules([preset(name)], key), lambda batch: ["new"] * len(batch), lambda rows: None
+    )
 
 
 def test_there_is_a_preset_for_every_study_that_is_promised() -> None:
