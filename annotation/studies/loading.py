@@ -2,8 +2,9 @@
 error, only `true` and `false` are truth values (so `[Yes, No]` are two texts), and nothing is expanded by reference."""
 
 import json
+import math
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from annotation.common.errors import DocumentError
+from annotation.common.storable import is_storable
 from annotation.studies.document import StudyDocument
 from annotation.studies.document.steps import STEP_KINDS
 from annotation.studies.mistakes import WHOLE, nearest, problems_of
@@ -60,6 +62,8 @@ def read_tree(text: str, *, folder: Path | None = None, extended_by: tuple[str, 
     """The plain tree in `text`: parsed, its files inlined, laid over the preset that it extends."""
     tree = _parse(text)
     _refuse_huge(tree)
+    if odd := list(_odd(tree, "")):
+        raise DocumentError(odd)
     tree = {key: _with_files(part, folder, key) for key, part in tree.items()}
     base = tree.pop("extends", None)
     if base is None:
@@ -171,6 +175,18 @@ def _refuse_huge(tree: Tree) -> None:
             raise DocumentError([(WHOLE, f"more than {MAX_NODES} entries are not allowed")])
     if level:
         raise DocumentError([(WHOLE, f"more than {MAX_DEPTH} levels inside each other are not allowed")])
+
+
+def _odd(node: Any, path: str) -> Iterator[tuple[str, str]]:
+    """What no database and no strict JSON can hold."""
+    if isinstance(node, str) and not is_storable(node):
+        yield path, "holds a character that is no text (NUL or half of a pair)"
+    if isinstance(node, float) and not math.isfinite(node):
+        yield path, f"{node} is not allowed; write a number that has an end"
+    if isinstance(node, dict):
+        yield from _odd("".join(map(str, node)), path)
+    for key, part in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        yield from _odd(part, _join(path, key))
 
 
 def _parts(node: Any) -> list[Any]:

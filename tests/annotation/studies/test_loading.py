@@ -64,6 +64,9 @@ def test_choices_yes_no_unsure_come_out_as_written() -> None:
         ("a: " + "[" * 50_000, "the document: more than 40 levels inside each other are not allowed"),
         ('{"a": [' + "1," * 100_001 + "1]}", "the document: more than 100000 entries are not allowed"),
         ("a: " + "x" * 1_000_000, "the document: the document is longer than the 1000000 characters that are allowed"),
+        ("a: [1, 1e999]", "a.1: inf is not allowed; write a number that has an end"),
+        ('{"a": {"b": 1e999}}', "a.b: inf is not allowed; write a number that has an end"),
+        ('a: "x\\0"', "a: holds a character that is no text (NUL or half of a pair)"),
         (
             "extends: nothing",
             "extends: nothing is no preset to build on; allowed are " + ", ".join(loading.preset_names()),
