@@ -147,6 +147,18 @@ def ours(engine: Engine, load: Load, **sampling: Any) -> Times:
     return _checked(times, load)
 
 
+def ours_alone(model: Any, tokenizer: Any, load: Load, *, length: int, **sampling: Any) -> Times:
+    """Our engine, made for this load and gone after it: nothing is taken over from an earlier load, and no memory stays
+    taken while others are measured."""
+    slots, vocabulary = len(load.prompts), model.config.vocab_size
+    with our_engine(model, tokenizer, slots=slots, length=length) as engine:
+        ours(engine, Load.at_once(slots, 8, 4, vocabulary))
+        times = ours(engine, load, **sampling)
+    del engine
+    _let_go()
+    return times
+
+
 def continuous(model: Any, load: Load) -> Times:
     """transformers' continuous batching, its cache just large enough for this load and a batch of our prefill size.
     A token counts when it has been drawn; nothing is decoded to text."""

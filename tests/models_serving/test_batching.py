@@ -34,10 +34,10 @@ def plain(max_tokens: int, **wanted: Any) -> Parameters:
     return Parameters(max_tokens=max_tokens, **({"seed": 0, "temperature": 0.0} | wanted))
 
 
-def an_engine(folder: Path, *, slots: int, **options: Any) -> Engine:
+def an_engine(folder: Path, *, slots: int, eos: frozenset[int] = frozenset(), **options: Any) -> Engine:
     loaded = load(ModelSpec("m", str(folder)))
     runner = Runner(loaded.model, loaded.layers, slots=slots, max_len=loaded.max_len)
-    return Engine(runner, loaded.tokenizer, frozenset(), **options)
+    return Engine(runner, loaded.tokenizer, eos, **options)
 
 
 def computed(engine: Engine) -> list[int]:
@@ -217,6 +217,8 @@ mixes = st.lists(
             "length": st.integers(1, 60),
             "start": st.integers(0, 1),
             "max_tokens": st.integers(1, 10),
+            "n": st.sampled_from([1, 1, 1, 3]),
+            "stop": st.sampled_from([(), (), ("e",), ("th", "a"), ("ne", "o w", "g")]),
             "fate": st.sampled_from(["run", "run", "run", "cancel now", "cancel at first", "overdue"]),
             "key": st.sampled_from(["", "ada", "ben"]),
             "live": st.booleans(),
@@ -233,7 +235,9 @@ mixes = st.lists(
     max_size=8,
 )
 ASKING = ("key", "live")
-SHAPE = ("length", "start", "fate")
+SHAPE = ("length", "start", "fate", "n")
+# One token in nine ends an answer of the engine that all mixes share.
+ENDS = frozenset(range(5, 300, 9))
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -246,20 +250,36 @@ def test_any_mix_ends_frees_every_row_and_says_what_each_would_have_said_alone(
     for one in mix:
         wanted = {name: value for name, value in one.items() if name not in ASKING + SHAPE}
         asking = {name: one[name] for name in ASKING} | {"seconds": 0.0 if one["fate"] == "overdue" else 600.0}
-        [(ticket, heard)] = begin(engine, [(tokens(one["length"], one["start"]), Parameters(**wanted))], **asking)
-        if one["fate"] == "cancel now":
-            ticket.cancel()
-        if one["fate"] == "cancel at first":
-            heard.on_event = lambda event, ticket=ticket: ticket.cancel()
-        begun.append((ticket, heard, one))
+        prompt, choices = tokens(one["length"], one["start"]), range(one["n"])
+        together = begin(engine, [(prompt, Parameters(**wanted, choice=choice)) for choice in choices], **asking)
+        for ticket, heard in together:
+            if one["fate"] == "cancel now":
+                ticket.cancel()
+            if one["fate"] == "cancel at first":
+                heard.on_event = lambda event, ticket=ticket: ticket.cancel()
+            begun.append((ticket, heard, one))
     for ticket, heard, one in begun:
         assert heard.end.completion_tokens == len(ticket.drawer.drawn) <= one["max_tokens"]
         if one["fate"] == "run":
-            assert (heard.end.reason, heard.end.completion_tokens) == ("length", one["max_tokens"])
+            look_at_the_end(ticket, heard)
         if one["fate"] == "overdue":
             assert heard.end.reason == "deadline"
         assert said_alone(model, ticket) is True
     until(lambda: engine.load == IDLE)
+
+
+def look_at_the_end(ticket: Ticket, heard: Heard) -> None:
+    """The text is that of all tokens up to the first stop text, and the reason is the one that there was."""
+    said, wanted = ticket.drawer.drawn, ticket.parameters
+    ended = said[-1] in ENDS
+    whole = tiny.tokenizer().decode(said[:-1] if ended else said, skip_special_tokens=True).rstrip("\ufffd")
+    stops = [(whole.find(stop) + len(stop), whole.find(stop)) for stop in wanted.stop if stop in whole]
+    assert heard.text == (whole[: min(stops)[1]] if stops else whole)
+    assert not ENDS & set(said[:-1])
+    if ended or (stops and len(said) < wanted.max_tokens):
+        assert heard.end.reason == "stop"
+    if not ended and not stops:
+        assert (heard.end.reason, len(said)) == ("length", wanted.max_tokens)
 
 
 def said_alone(model: Any, ticket: Ticket) -> bool:
@@ -270,7 +290,7 @@ def said_alone(model: Any, ticket: Ticket) -> bool:
         return True
     with torch.inference_mode():
         logits = model(torch.tensor([ticket.tokens[:-1]])).logits[0, len(ticket.prompt) - 1 :].clone()
-    drawers = [Drawer(ticket.parameters, ticket.prompt, frozenset(), said[:place]) for place in range(len(said))]
+    drawers = [Drawer(ticket.parameters, ticket.prompt, ticket.eos, said[:place]) for place in range(len(said))]
     again = [one.token for one in draw(logits, drawers) if one]
     different = [place for place, (mine, other) in enumerate(zip(said, again, strict=True)) if mine != other]
     for place in different:
@@ -287,7 +307,7 @@ def noises(size: int) -> list[torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def shared(folders: dict[str, Path]) -> Any:
-    engine = an_engine(folders["mistral"], slots=3, prefill_tokens=32)
+    engine = an_engine(folders["mistral"], slots=3, eos=ENDS, prefill_tokens=32)
     engine.start()
     yield engine, load(ModelSpec("m", str(folders["mistral"]))).model
     engine.close()
