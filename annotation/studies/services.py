@@ -41,6 +41,15 @@ def create_study(*, slug: str, draft: str, actor: str, now: datetime, owner: Use
     return study
 
 
+def give_study(*, study: Study, owner: User, actor: str, now: datetime) -> None:
+    """From now on it is that person's: they meet it in the admin. The second time nothing changes."""
+    with transaction.atomic():
+        if Study.objects.filter(pk=study.pk).exclude(owner=owner).update(owner=owner):
+            details = {"owner": owner.get_username()}
+            record_audit(actor=actor, action="study.give", subject=study.slug, now=now, details=details)
+    study.owner = owner
+
+
 def save_draft_document(*, study: Study, text: str, actor: str, now: datetime) -> StudyDocument:
     """Replace the draft, after it was checked. What is published stays; the same text again changes nothing."""
     document = draft_for(study.slug, text)

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from django.core.management import CommandError, call_command
 
+from annotation.accounts.models import AuditEntry, User
 from annotation.studies.models import Study, StudyVersion
 from models_serving.catalog.models import ServedModel
 from tests.annotation.studies.documents import document
@@ -53,6 +54,16 @@ def test_load_maps_the_pool_to_served_models_in_turn() -> None:
     study("load", "prism", "--slug", "my-prism", "--serve", "demo-terse, demo-warm", "--publish")
     pool = StudyVersion.objects.get(study__slug="my-prism").document["models"]["pool"]
     assert [entry["serve"] for entry in pool] == [DEMO[n % 2] for n in range(21)]
+
+
+@pytest.mark.django_db
+def test_load_gives_a_study_to_whom_it_is_for(file: Path) -> None:
+    ada = User.objects.create_user("ada", is_staff=True)
+    for _ in range(2):
+        study("load", str(file), "--owner", "ada")
+    assert (Study.objects.get().owner, AuditEntry.objects.filter(action="study.give").count()) == (ada, 1)
+    with pytest.raises(CommandError, match="bob is nobody of the staff"):
+        study("load", str(file), "--owner", "bob")
 
 
 @pytest.mark.django_db

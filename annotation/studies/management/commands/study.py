@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from annotation.accounts.models import User
 from annotation.common.errors import DocumentError, DomainError
 from annotation.studies import loading, services
 from annotation.studies.diff import changes
@@ -41,6 +42,9 @@ class Command(BaseCommand):
         load.add_argument("source", help=source)
         load.add_argument("--slug", help="The study's name in links; default: the one in the document.")
         load.add_argument("--serve", metavar="MODEL[,MODEL…]", help="Served models for pool entries that have none.")
+        load.add_argument(
+            "--owner", metavar="USER", help="Whose study it is; else superusers alone meet it in the admin."
+        )
         load.add_argument("--publish", action="store_true", help="Publish it at once.")
         load.add_argument("--open", action="store_true", help="Publish it at once and let people in.")
 
@@ -69,12 +73,14 @@ class Command(BaseCommand):
             raise CommandError(error.text) from None
 
     def load(self, options: dict[str, Any]) -> None:
-        tree = loading.read_source(options["source"])
+        tree, owner = loading.read_source(options["source"]), _staff(options["owner"])
         if options["serve"]:
             tree = services.with_models_served(tree, [name.strip() for name in options["serve"].split(",")])
         slug = options["slug"] or loading.checked(tree).study
         study = services.save_source(slug=slug, tree=tree, actor=ACTOR, now=timezone.now())
         self.stdout.write(f"{study.slug}: the draft is saved.")
+        if owner is not None:
+            services.give_study(study=study, owner=owner, actor=ACTOR, now=timezone.now())
         after_loading(study, loading.folder_of(options["source"]))
         if options["publish"] or options["open"]:
             self._publish(study, confirmed=False, then_open=options["open"])
@@ -118,6 +124,13 @@ class Command(BaseCommand):
         if then_open:
             services.open_study(study=study, actor=ACTOR, now=timezone.now())
             self.stdout.write(f"{study.slug}: people can take part.")
+
+
+def _staff(name: str | None) -> User | None:
+    found = User.objects.filter(username=name, is_staff=True).first() if name else None
+    if name and found is None:
+        raise DomainError(f"{name} is nobody of the staff; superusers add staff in the admin.")
+    return found
 
 
 def _study(slug: str) -> Study:
