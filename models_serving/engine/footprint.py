@@ -18,6 +18,8 @@ _ELEMENT = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 
 # What a forward pass holds besides weights and cache, and CUDA's own context: seen, not computed. On a CUDA device the
 # process is kept within the forecast, so that has to hold all of it.
 _CPU_EXTRA, _CUDA_EXTRA, _CUDA_SHARE = 64 * 2**20, 2**30, 1.25
+# Of that what CUDA itself takes, which torch does not count.
+_CUDA_CONTEXT = 2**29
 
 
 def needed(spec: ModelSpec) -> int:
@@ -84,7 +86,7 @@ def keep_within(device: str, limit: int) -> None:
     not in a neighbour. Memory of the machine itself has no such limit; there the system ends whom it must."""
     if device.startswith("cuda"):
         total = torch.cuda.get_device_properties(device).total_memory
-        torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total), device)
+        torch.cuda.set_per_process_memory_fraction(min(1.0, (limit - _CUDA_CONTEXT) / total), device)
 
 
 def used() -> int:

@@ -218,7 +218,8 @@ mixes = st.lists(
             "start": st.integers(0, 1),
             "max_tokens": st.integers(1, 10),
             "n": st.sampled_from([1, 1, 1, 3]),
-            "stop": st.sampled_from([(), (), ("e",), ("th", "a"), ("ne", "o w", "g")]),
+            # Where in what it would say without one its stop text begins.
+            "stop_at": st.sampled_from([None, None, 0, 2]),
             "fate": st.sampled_from(["run", "run", "run", "cancel now", "cancel at first", "overdue"]),
             "key": st.sampled_from(["", "ada", "ben"]),
             "live": st.booleans(),
@@ -235,7 +236,7 @@ mixes = st.lists(
     max_size=8,
 )
 ASKING = ("key", "live")
-SHAPE = ("length", "start", "fate", "n")
+SHAPE = ("length", "start", "fate", "n", "stop_at")
 # One token in nine ends an answer of the engine that all mixes share.
 ENDS = frozenset(range(5, 300, 9))
 
@@ -251,6 +252,10 @@ def test_any_mix_ends_frees_every_row_and_says_what_each_would_have_said_alone(
         wanted = {name: value for name, value in one.items() if name not in ASKING + SHAPE}
         asking = {name: one[name] for name in ASKING} | {"seconds": 0.0 if one["fate"] == "overdue" else 600.0}
         prompt, choices = tokens(one["length"], one["start"]), range(one["n"])
+        if one["stop_at"] is not None:
+            [(_, free)] = begin(engine, [(prompt, Parameters(**wanted))])
+            text = (free.end and free.text)[one["stop_at"] :][:3]
+            wanted["stop"] = (text, "never said") if text else ()
         together = begin(engine, [(prompt, Parameters(**wanted, choice=choice)) for choice in choices], **asking)
         for ticket, heard in together:
             if one["fate"] == "cancel now":

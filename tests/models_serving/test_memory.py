@@ -1,8 +1,10 @@
 """Where a model goes and who leaves for it: arithmetic, no model."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from models_serving.engine import footprint
 from models_serving.server.memory import Holder, Memory, NoRoomError, size
@@ -64,6 +66,16 @@ def test_of_the_machines_memory_a_group_may_be_given_a_part(tmp_path: Path) -> N
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     assert sorted(footprint.group_limits(own, root)) == [600, 700, 800, 900]
+
+
+def test_a_process_on_a_cuda_device_gets_what_was_booked_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares: list[tuple[float, str]] = []
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=80 * 2**30))
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda *share: shares.append(share))
+    footprint.keep_within("cuda:1", 20 * 2**30)
+    footprint.keep_within("cpu", 20 * 2**30)
+    # Half a GiB is CUDA's own.
+    assert shares == [(19.5 / 80, "cuda:1")]
 
 
 def test_a_device_without_a_budget_gives_nine_tenths_of_what_it_has() -> None:
