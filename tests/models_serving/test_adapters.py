@@ -145,11 +145,33 @@ def test_what_is_not_computed_is_refused_by_its_name(
     assert str(refused.value) == error
 
 
-def test_what_says_nothing_about_the_result_may_say_anything(folders: dict[str, Path], tmp_path: Path) -> None:
-    settings = {"init_lora_weights": "gaussian", "lora_dropout": 0.1, "rank_pattern": {"q": 4}, "loftq_config": {}}
-    folder = tiny.save_adapter(
-        folders["llama"], tmp_path, seed=1, task_type="CAUSAL_LM", megatron_config=None, **settings
-    )
+def test_a_plain_configuration_as_peft_writes_it_is_taken(folders: dict[str, Path], tmp_path: Path) -> None:
+    off = ["alora_invocation_tokens", "arrow_config", "auto_mapping", "corda_config", "eva_config", "exclude_modules"]
+    off += [
+        "layer_replication",
+        "layers_pattern",
+        "layers_to_transform",
+        "megatron_config",
+        "modules_to_save",
+        "revision",
+    ]
+    off += ["target_parameters", "trainable_token_indices"]
+    switches = ["ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_dora", "use_qalora", "use_rslora"]
+    settings: dict[str, Any] = dict.fromkeys(off) | dict.fromkeys(switches, False)
+    settings |= {
+        "init_lora_weights": "gaussian",
+        "lora_dropout": 0.1,
+        "rank_pattern": {"q_proj": 4},
+        "loftq_config": {},
+    }
+    settings |= {
+        "alpha_pattern": {},
+        "megatron_core": "megatron.core",
+        "qalora_group_size": 16,
+        "task_type": "CAUSAL_LM",
+    }
+    settings |= {"inference_mode": True, "peft_version": "0.18.0", "target_modules": ["q_proj", "v_proj"]}
+    folder = tiny.save_adapter(folders["llama"], tmp_path, seed=1, **settings)
     model = load(ModelSpec("base", str(folders["llama"]))).model
     assert len(read("kind", folder, model).layers) == 6
 
