@@ -106,7 +106,10 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._pid_file(program.name).write_text(f"{process.pid}\n{' '.join(program.command)}", encoding="utf-8")
+        # whole or not at all: the next start reads it, whenever this one is killed
+        unfinished = self._folder / f"{program.name}.new"
+        unfinished.write_text(f"{process.pid}\n{' '.join(program.command)}", encoding="utf-8")
+        unfinished.replace(self._pid_file(program.name))
         return process
 
     def _pid_file(self, name: str) -> Path:

@@ -118,7 +118,9 @@ def test_a_program_that_is_killed_comes_back(site: Site) -> None:
 def refused(**chosen: str) -> str:
     """The last line of a start that does not come about."""
     command = [sys.executable, "manage.py", "up"]
-    done = subprocess.run(command, cwd=ROOT, env=surroundings() | chosen, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=surroundings() | chosen, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 1
     return done.stderr.splitlines()[-1]
 
