@@ -139,7 +139,8 @@ if CELERY_BROKER_URL.startswith("filesystem://"):
         "processed_folder": str(_done),
         "control_folder": str(DATA_DIR / "broker" / "control"),
         "store_processed": True,
-        "polling_interval": 0.1,
+        # a job waits half of it for its pick-up, and somebody waits for the job's first token
+        "polling_interval": 0.02,
     }
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
