@@ -95,7 +95,9 @@ class Agreement(OverItems):
                     met.setdefault((said.person["annotator"], key), []).append(said)
         for alike in met.values():
             for first, second in combinations(alike, 2):
-                yield "agreement", _record(through, first, second)
+                # a list that holds the same answer twice says it twice in one judgement
+                if first.facts["comparison_id"] != second.facts["comparison_id"]:
+                    yield "agreement", _record(through, first, second)
 
 
 def _named(field: Field, place: str) -> Field:

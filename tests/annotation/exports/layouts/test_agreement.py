@@ -86,3 +86,14 @@ def test_a_planned_repeat_tells_how_steady_somebody_is(study: Study, export: Exp
         judged.vote(person, item, judged.about(better=better), place={"repeat": Judgement.objects.count()})
 
     assert short(records(out(export, "agreement"), "agreement")) == [("repeat", "tie", "b", True, False)]
+
+
+def test_one_judgement_of_a_list_with_the_same_answer_twice_is_no_repeat(db: None, export: Export) -> None:
+    study = judged.study({"order": {"kind": "ranking", "text": "Order them.", "ties": True}}, arrangement="list")
+    item = judged.item(study, ["Apples.", "Pears.", "Apples."])
+    ranks = dict(zip(judged.ids(item), (1, 2, 1), strict=True))
+    judged.vote(judged.judge(study), item, judged.about(order={"ranks": ranks, "not_rankable": []}))
+
+    folder = out(export, "agreement")
+
+    assert (records(folder, "agreement"), counts(folder)) == ([], {"pairs left out: the two are equal": 1})
