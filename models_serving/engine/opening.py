@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,9 @@ def open_all(spec: ModelSpec, *, max_waiting: int = 64) -> dict[str, OpenModel]:
     """The model and its adapters by their names, on one engine. Raises `LoadError`."""
     if spec.slots < 1:
         raise LoadError(f"{spec.name}: slots must be at least 1")
-    loaded = load(spec)
-    adapters = [read(name, Path(folder), loaded.model) for name, folder in spec.adapters.items()]
-    bank = Bank(loaded.model, adapters) if adapters else None
+    # On a thread that ends, and that takes its processor threads with it: see `Engine.between_steps`.
+    with ThreadPoolExecutor(1, thread_name_prefix="loading") as thread:
+        loaded, adapters, bank = thread.submit(_read, spec).result()
     runner = Runner(loaded.model, loaded.layers, slots=spec.slots, max_len=loaded.max_len, adapters=bank)
     engine = Engine(runner, loaded.tokenizer, loaded.eos, max_waiting=max_waiting, name=spec.name)
     engine.start()
@@ -87,6 +88,12 @@ def open_all(spec: ModelSpec, *, max_waiting: int = 64) -> dict[str, OpenModel]:
         raise
     model = OpenModel(loaded, engine, checked)
     return {spec.name: model} | {one.name: model.adapted(number, one) for number, one in enumerate(adapters, 1)}
+
+
+def _read(spec: ModelSpec) -> tuple[LoadedModel, list[Adapter], Bank | None]:
+    loaded = load(spec)
+    adapters = [read(name, Path(folder), loaded.model) for name, folder in spec.adapters.items()]
+    return loaded, adapters, Bank(loaded.model, adapters) if adapters else None
 
 
 def use_threads(count: int) -> None:

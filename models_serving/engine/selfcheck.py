@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -41,7 +42,7 @@ def check(
     answers += _ours(loaded, engine, [(prompts[-1], 0)])
     with bank.alone(None) if bank else nullcontext():
         for prompt, answer in zip(prompts, answers, strict=True):
-            _compare(loaded, loaded.name, prompt, answer)
+            engine.between_steps(partial(_compare, loaded, loaded.name, prompt, answer))
     if bank:
         _check_adapters(loaded, engine, bank, adapters, prompts[1])
     beyond = max(lengths) + _STEPS > max(windows) if windows else None
@@ -59,7 +60,8 @@ def _check_adapters(
     answers = _ours(loaded, engine, [(prompt, number) for number in range(len(adapters) + 1)])
     for adapter, answer in zip([None, *adapters], answers, strict=True):
         with bank.alone(adapter):
-            _compare(loaded, adapter.name if adapter else loaded.name, prompt, answer)
+            name = adapter.name if adapter else loaded.name
+            engine.between_steps(partial(_compare, loaded, name, prompt, answer))
 
 
 def _prompt(loaded: LoadedModel, length: int) -> list[int]:

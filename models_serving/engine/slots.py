@@ -8,9 +8,11 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from models_serving.contracts import FinishReason
 from models_serving.engine.batch import Batch
@@ -25,6 +27,7 @@ from models_serving.engine.waiting import QueueFullError, WaitingRoom
 
 log = logging.getLogger(__name__)
 NOBODY = Asking()
+T = TypeVar("T")
 
 
 class Engine:
@@ -50,6 +53,7 @@ class Engine:
         self._waiting = WaitingRoom(max_waiting)
         self._rows = Rows(runner)
         self._batch: Batch | None = None
+        self._errands: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=f"engine-{name}", daemon=True)
@@ -97,6 +101,18 @@ class Engine:
             self._waiting.put(tickets)
             self._changed.notify()
         return tickets
+
+    def between_steps(self, errand: Callable[[], T]) -> T:
+        """What an errand returns or raises that computes with the model: it is run on the engine's thread. For each
+        thread that ever computed, torch keeps processor threads of its own, and those of two threads that live slow
+        each other down. Raises `RuntimeError` where the engine has ended."""
+        done: Future[T] = Future()
+        with self._changed:
+            if self._closing:
+                raise RuntimeError("the engine has ended")
+            self._errands.append((done, errand))
+            self._changed.notify()
+        return done.result()
 
     def check_room(self, count: int, *, live: bool) -> None:
         """For whoever still has to make prompts of what was asked: raises `QueueFullError` where so many could neither
@@ -152,6 +168,8 @@ class Engine:
         with self._changed:
             self._closing = True
             waiting = self._waiting.all()
+            while self._errands:
+                self._errands.popleft()[0].set_exception(RuntimeError("the engine has ended"))
         for ticket in [*waiting, *self._rows.tickets]:
             self._tell_end(ticket, reason, error)
         if error and self._runner.on_cuda:
@@ -160,18 +178,27 @@ class Engine:
 
     def _wait_for_work(self) -> bool:
         with self._changed:
-            while not (self._closing or self._waiting or self._rows.tickets):
+            while not (self._closing or self._errands or self._waiting or self._rows.tickets):
                 self._changed.wait()
             return not self._closing
 
     def _step(self) -> None:
         """A chunk of prompts and a token for every running answer, with those who are there now."""
+        self._run_errands()
         self._end_what_is_due()
         self._admit()
         group = self._rows.next_group(self._prefill_tokens)
         self._guarded(lambda: self._fill(group), [fill.ticket for fill, _ in group])
         running = list(self._rows.running)
         self._guarded(lambda: self._decode(running), running)
+
+    def _run_errands(self) -> None:
+        while self._errands:
+            done, errand = self._errands.popleft()
+            try:
+                done.set_result(errand())
+            except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
+                done.set_exception(error)
 
     def _guarded(self, step: Callable[[], None], involved: Sequence[Ticket]) -> None:
         """Run one step; whatever goes wrong in it ends the requests of that step and nobody else's. After a CUDA error

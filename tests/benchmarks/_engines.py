@@ -5,10 +5,12 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from tokenizers import Tokenizer, models
@@ -22,6 +24,7 @@ from models_serving.engine.runner import Layers, Runner
 from models_serving.engine.slots import Engine
 from tests.benchmarks._keeping import percentile
 
+T = TypeVar("T")
 SHAPES: dict[str, dict[str, Any]] = {
     "30M": {"vocab_size": 16_000, "hidden_size": 512, "intermediate_size": 1376, "num_hidden_layers": 8,
             "num_attention_heads": 8, "num_key_value_heads": 4, "tie_word_embeddings": True},
@@ -84,6 +87,18 @@ class Load:
         return cls(_random(count, prompt, vocabulary), answer, [number * every for number in range(count)])
 
 
+def apart(work: Callable[..., T]) -> Callable[..., T]:
+    """What computes with a model, on a thread that ends with it: torch keeps processor threads for each thread that
+    ever computed, and those of one that only waits by now would slow down whoever is measured next."""
+
+    @wraps(work)
+    def run(*args: Any, **kwargs: Any) -> T:
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(work, *args, **kwargs).result()
+
+    return run
+
+
 def _random(count: int, length: int, vocabulary: int) -> list[list[int]]:
     """No two begin alike, so that nobody gains by sharing."""
     generator = torch.Generator().manual_seed(count * 7919 + length)
@@ -91,6 +106,7 @@ def _random(count: int, length: int, vocabulary: int) -> list[list[int]]:
     return found
 
 
+@apart
 def a_model(shape: str, *, device: str, dtype: torch.dtype, length: int) -> LlamaForCausalLM:
     torch.manual_seed(0)
     before = torch.get_default_dtype()
@@ -159,15 +175,16 @@ def ours_alone(model: Any, tokenizer: Any, load: Load, *, length: int, **samplin
     return times
 
 
-def continuous(model: Any, load: Load) -> Times:
-    """transformers' continuous batching, its cache just large enough for this load and a batch of our prefill size.
-    A token counts when it has been drawn; nothing is decoded to text."""
+def continuous(model: Any, load: Load, *, tuned: bool = True) -> Times:
+    """transformers' continuous batching: as it is; or `tuned`, with a cache just large enough for this load and a batch
+    of our prefill size. A token counts when it has been drawn; nothing is decoded to text."""
     # The attention that it sets is taken back by nobody.
     attention = model.config._attn_implementation
     longest = max(map(len, load.prompts)) + load.answer
-    config = ContinuousBatchingConfig(
-        page_size=64, num_blocks=len(load.prompts) * (-(-longest // 64) + 1) + 8, max_batch_tokens=512
-    )
+    blocks = len(load.prompts) * (-(-longest // 64) + 1) + 8
+    config = ContinuousBatchingConfig()
+    if tuned:
+        config = ContinuousBatchingConfig(page_size=64, num_blocks=blocks, max_batch_tokens=512)
     times = Times([0.0] * len(load.prompts), [[] for _ in load.prompts])
     with model.continuous_batching_context_manager(
         generation_config=GenerationConfig(do_sample=False, eos_token_id=-1, pad_token_id=0),
@@ -195,6 +212,7 @@ def continuous(model: Any, load: Load) -> Times:
     return _checked(times, load)
 
 
+@apart
 def static(model: Any, load: Load) -> Times:
     """`generate` on all prompts as one batch, which needs them all at the same time and of one length: the ceiling of
     simple batching. Only the end is seen from outside, so there are no times between."""

@@ -1,6 +1,7 @@
 """The engine against transformers' own generation, and its life under every kind of request."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -352,6 +353,37 @@ def test_a_listener_that_raises_is_treated_as_gone(llama: OpenModel) -> None:
     until(lambda: bool(calls) and isinstance(calls[-1], Ended))
     assert isinstance(calls[-1], Ended)
     assert (calls[-1].reason, len(calls)) == ("cancelled", 2)
+
+
+def test_an_errand_is_run_on_the_thread_that_computes(folders: dict[str, Path]) -> None:
+    engine = open_model(ModelSpec("m", str(folders["llama"]))).engine
+    assert engine.between_steps(lambda: threading.current_thread().name) == "engine-m"
+    with pytest.raises(ZeroDivisionError):
+        engine.between_steps(lambda: 1 // 0)
+    engine.close()
+    with pytest.raises(RuntimeError, match="the engine has ended"):
+        engine.between_steps(lambda: None)
+
+
+def test_an_errand_that_waits_when_the_engine_ends_fails(folders: dict[str, Path]) -> None:
+    engine = open_model(ModelSpec("m", str(folders["llama"]))).engine
+    busy, go_on = threading.Event(), threading.Event()
+
+    def hear(event: Chunk | Ended) -> None:
+        busy.set()
+        assert go_on.wait(60)
+
+    with ThreadPoolExecutor(2) as pool:
+        engine.submit([(tokens(5), plain(3))], [hear])
+        assert busy.wait(60)
+        errand = pool.submit(engine.between_steps, lambda: None)
+        until(lambda: bool(engine._errands))
+        closing = pool.submit(engine.close)
+        until(lambda: not engine.alive)
+        go_on.set()
+        with pytest.raises(RuntimeError, match="the engine has ended"):
+            errand.result(60)
+        closing.result(60)
 
 
 def test_the_self_check_refuses_a_wrong_window(folders: dict[str, Path]) -> None:
