@@ -32,13 +32,15 @@ class Told:
 
 @dataclass
 class _Slot:
-    """What is known of a slot: its text, the pieces of it that may be shown, and how many of them were."""
+    """What is known of a slot: its text, the pieces of it that may be shown, and how many of them were. `seen`: the
+    browser shows something of it."""
 
     text: str = ""
     attempt: int = 0
     done: bool = False
     pieces: list[str] = field(default_factory=list)
     shown: int = 0
+    seen: bool = False
     waited_for: bool = True
 
     def take(self, event: TurnEvent) -> bool:
@@ -62,6 +64,7 @@ class _Slot:
         """What is new up to that piece."""
         fresh = self.pieces[self.shown : position]
         self.shown += len(fresh)
+        self.seen = self.seen or bool(fresh)
         return "".join(fresh)
 
     def rest(self) -> str:
@@ -99,13 +102,22 @@ class Reveal:
         if event.kind == "void":
             return self._over(entry.number)
         if event.kind in {"reset", "replaced"}:
-            return [Told("reset", {"slot": event.slot}, entry.number)]
+            return self._again(entry)
         if self.mode != "free":
             return []
         if event.kind == "ready":
             return self._over(entry.number)
+        self.slots[event.slot].seen = True
         data = {"slot": event.slot} | ({"text": event.text} if event.kind == "token" else {})
         return [Told(event.kind, data, entry.number)]
+
+    def _again(self, entry: Entry) -> list[Told]:
+        """Told only where something of the slot is on the screen: which side fails would give it away, and each new
+        attempt is in the log twice, from whoever gave up the old one and from the new one itself."""
+        slot = self.slots[entry.event.slot]
+        told = [Told("reset", {"slot": entry.event.slot}, entry.number)] if slot.seen else []
+        slot.seen = False
+        return told
 
     # -- time --------------------------------------------------------------------------------------------------------
     def due(self, now: float) -> list[Told]:

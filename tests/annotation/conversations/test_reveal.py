@@ -55,6 +55,34 @@ def test_a_replacement_looks_like_any_other_reset() -> None:
     assert story.log("replaced", "A") == [("reset", "A")]
 
 
+def test_a_side_of_which_nothing_was_shown_begins_again_without_a_word() -> None:
+    for mode in ("free", "in_step", "together"):
+        story = Story(mode)
+        assert [story.log("reset", "B"), story.log("reset", "B", attempt=2), story.at(0)] == [[], [], []]
+
+
+def test_together_says_nothing_of_a_side_that_begins_again_before_the_end() -> None:
+    story = Story("together")
+    story.log("token", "B", "broken off")
+    assert [story.log("reset", "B", attempt=2), story.log("replaced", "A"), story.at(0)] == [[], [], []]
+
+
+def test_in_step_a_side_that_waits_for_the_other_begins_again_without_a_word_and_a_shown_one_is_emptied() -> None:
+    story = Story("in_step")
+    story.log("token", "A", "one two ")
+    assert (story.log("reset", "A", attempt=2), story.at(0)) == ([], [])
+    story.log("token", "A", "three four ", attempt=2)
+    story.log("token", "B", "uno dos ")
+    assert story.at(0) == [("token", "A", "three"), ("token", "B", "uno")]
+    assert story.log("reset", "A", attempt=3) == [("reset", "A")]
+
+
+def test_a_new_attempt_is_one_reset_though_the_log_says_it_twice() -> None:
+    story = Story("free")
+    story.log("token", "A", "Bro")
+    assert [story.log("reset", "A"), story.log("reset", "A", attempt=2)] == [[("reset", "A")], []]
+
+
 def test_void_ends_every_mode_at_once() -> None:
     for mode in ("free", "in_step", "together"):
         story = Story(mode)
