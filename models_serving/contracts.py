@@ -11,7 +11,7 @@ from typing import Any, Literal
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "cancelled", "deadline", "error"]
 FailureKind = Literal[
-    "refused",  # the endpoint cannot honour the request; asking again is useless
+    "refused",  # the endpoint cannot honour the request; asking it again is useless
     "unreachable",  # no connection
     "busy",  # the endpoint said: later
     "timeout",  # a phase took too long

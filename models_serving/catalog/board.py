@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from models_serving.catalog.models import FirstToken, OpenRequest, ServedEndpoint, ServedModel
 from models_serving.catalog.queries import endpoint_of
-from models_serving.client import NoPlace, Place
+from models_serving.client import NoPlace, Place, honoured, nobody_able
 from models_serving.client.choosing import OPENS_AFTER, Standing, pick, soonest, stands_after
 from models_serving.contracts import Failed, Finished
 
@@ -36,15 +36,24 @@ class CatalogBoard:
     def __init__(self, served_model: ServedModel, clock: Callable[[], datetime] = timezone.now) -> None:
         self._model = served_model
         self._clock = clock
-        self._known: set[int] = set()
 
-    def take(self, tried: frozenset[int], seconds: float) -> Place | NoPlace:
+    def take(
+        self,
+        tried: frozenset[int],
+        seconds: float,
+        *,
+        needs: frozenset[str] = frozenset(),
+        refused: frozenset[int] = frozenset(),
+    ) -> Place | NoPlace:
         now = self._clock()
         with transaction.atomic():
-            endpoints = self._locked()
-            self._known = {one.pk for one in endpoints}
-            if not endpoints:
+            switched_on = self._locked()
+            if not switched_on:
                 return NoPlace("no endpoint of the model is switched on", final=True)
+            left = {one: endpoint_of(one) for one in switched_on if one.pk not in refused}
+            endpoints = [one for one, endpoint in left.items() if needs <= honoured(endpoint)]
+            if not endpoints:
+                return nobody_able(left.values(), needs)
             under_way = _under_way(endpoints, now)
             standings = [_standing(one, under_way.get(one.pk, 0)) for one in endpoints]
             numbers = {number for number, one in enumerate(endpoints) if one.pk in tried}
@@ -54,7 +63,8 @@ class CatalogBoard:
                 return NoPlace("every endpoint is full or at rest after failures", seconds=seconds)
             chosen, load = endpoints[number], standings[number].in_flight + 1
             row = OpenRequest.objects.create(endpoint=chosen, until=now + timedelta(seconds=seconds) + GRACE)
-        return Place(chosen.pk, endpoint_of(chosen), chosen.asked_as, str(chosen), Ticket(row.pk, load))
+        among = frozenset(one.pk for one in endpoints)
+        return Place(chosen.pk, left[chosen], chosen.asked_as, str(chosen), Ticket(row.pk, load), among)
 
     def give_back(self, place: Place, end: Finished | Failed | None, waited: float | None = None) -> None:
         ticket: Ticket = place.ticket
@@ -65,9 +75,6 @@ class CatalogBoard:
             if waited is not None and end is not None and (seconds := _first_token(end)) is not None:
                 seconds += waited
                 FirstToken.objects.create(endpoint_id=place.key, load=ticket.load, seconds=seconds, at=now)
-
-    def others(self, tried: frozenset[int]) -> bool:
-        return bool(self._known - tried)
 
     def _locked(self) -> list[ServedEndpoint]:
         rows = ServedEndpoint.objects.select_for_update(no_key=True).filter(served_model=self._model).order_by("pk")

@@ -3,7 +3,7 @@
 `stream` and `stream_sync` make one request to one endpoint; `ask` gets one answer out of a model's endpoints, by a
 board that is shared by all who ask; `probe` looks what an endpoint serves, `examine` tries what it can do."""
 
-from models_serving.client.asking import Board, NoPlace, Place, ask
+from models_serving.client.asking import Board, NoPlace, Place, ask, nobody_able
 from models_serving.client.board import MemoryBoard, Served
 from models_serving.client.examining import ExaminationError, examine
 from models_serving.client.streaming import honoured, probe, stream, stream_sync
@@ -20,6 +20,7 @@ __all__ = [
     "ask",
     "examine",
     "honoured",
+    "nobody_able",
     "probe",
     "set_guard",
     "stream",

@@ -1,9 +1,9 @@
 """One answer from whichever endpoint of a model can give it. Before the answer has begun, what one endpoint cannot do
-is tried at another one, or after a pause again; once a token has come nothing is tried again, because two attempts
-must never be spliced. Every try is in the final event."""
+is tried at another one, or after a pause again, though never again where it was refused; once a token has come nothing
+is tried again, because two attempts must never be spliced. Every try is in the final event."""
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -27,19 +27,20 @@ PAUSES = (1.0, 2.0, 4.0, 8.0)
 LOOK_EVERY = 0.25
 # kinds after which the same endpoint may do it a little later, and those that only another one may do better
 LATER: frozenset[FailureKind] = frozenset({"unreachable", "busy"})
-ELSEWHERE: frozenset[FailureKind] = LATER | {"broken"}
+ELSEWHERE: frozenset[FailureKind] = LATER | {"broken", "refused"}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Leave to ask an endpoint once: `key` tells it from the model's others, `model` is its name for the model,
-    `name` what provenance calls the endpoint."""
+    `name` what provenance calls the endpoint. `among`: the keys of all that could have been asked."""
 
     key: int
     endpoint: Endpoint
     model: str
     name: str
     ticket: Any = None
+    among: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +55,29 @@ class NoPlace:
 class Board(Protocol):
     """Where it is written down who is asked how much. All askers of an endpoint share one."""
 
-    def take(self, tried: frozenset[int], seconds: float) -> Place | NoPlace:
+    def take(
+        self,
+        tried: frozenset[int],
+        seconds: float,
+        *,
+        needs: frozenset[str] = frozenset(),
+        refused: frozenset[int] = frozenset(),
+    ) -> Place | NoPlace:
         """A place at the best endpoint, held for at most so many seconds; one of those tried only where no other has
-        room."""
+        room. Those that refused the request, and those that do not honour all parameters that it `needs`, are as if
+        they were not there."""
 
     def give_back(self, place: Place, end: Finished | Failed | None, waited: float | None = None) -> None:
         """The place is free again; what came of it counts for the endpoint's standing. `waited`: how many seconds
         somebody had waited before the endpoint was asked; `None` where nobody waits."""
 
-    def others(self, tried: frozenset[int]) -> bool:
-        """Whether the model has an endpoint that was not tried."""
+
+def nobody_able(endpoints: Iterable[Endpoint], needs: frozenset[str]) -> NoPlace:
+    """Why none of these, which is all that the model has left, can be asked."""
+    lacking = sorted({name for one in endpoints for name in needs - honoured(one)})
+    if lacking:
+        return NoPlace(f"no endpoint of the model honours {', '.join(lacking)}", final=True)
+    return NoPlace("every endpoint of the model has refused the request", final=True)
 
 
 Streamed = Generator[Event | None]
@@ -96,7 +110,11 @@ class _Asking:
         self.board, self.request, self.stream, self.sleep, self.now = board, request, stream, sleep, now
         self.began = now()
         self.tries: list[Try] = []
+        self.needs = frozenset(request.sampling.sent()) - request.wishes
         self.tried: frozenset[int] = frozenset()
+        self.refused: frozenset[int] = frozenset()
+        # whether one of those tried may do it a little later
+        self.later = False
         self.rounds = 0
 
     def run(self) -> Streamed:
@@ -133,7 +151,8 @@ class _Asking:
     def _place(self) -> Generator[None, None, Place | NoPlace]:
         """A place, or why there was none in time."""
         while True:
-            found = self.board.take(self.tried, self.request.limits.total - self._elapsed())
+            left = self.request.limits.total - self._elapsed()
+            found = self.board.take(self.tried, left, needs=self.needs, refused=self.refused)
             if isinstance(found, Place) or found.final or self._left() <= 0:
                 return found
             yield from self._rest(min(max(found.seconds, LOOK_EVERY), self._left()))
@@ -172,16 +191,17 @@ class _Asking:
 
     def _pause(self, place: Place, end: Failed) -> float | None:
         """Seconds until the next try; `None` where there is none."""
-        begun = bool(end.text) or end.timings.first_token is not None
         silent = end.kind == "timeout" and end.error.startswith("connect")
-        if begun or not (end.kind in ELSEWHERE or silent):
+        if _has_begun(end) or not (end.kind in ELSEWHERE or silent):
             return None
-        self.tried |= {place.key}
-        if self.board.others(self.tried):
+        if end.kind == "refused":
+            self.refused |= {place.key}
+        else:
+            self.tried |= {place.key}
+            self.later = self.later or silent or end.kind in LATER
+        if place.among - self.tried - self.refused:
             return 0.0
-        if end.kind not in LATER and not silent:
-            return None
-        return self._next_round(end.retry_after or 0.0)
+        return self._next_round(end.retry_after or 0.0) if self.later else None
 
     def _next_round(self, least: float = 0.0) -> float | None:
         """Every endpoint that has room was tried: seconds until all may be asked again, `None` where no time is left
@@ -189,7 +209,7 @@ class _Asking:
         if self.rounds >= len(PAUSES):
             return None
         pause = max(least, PAUSES[self.rounds])
-        self.tried, self.rounds = frozenset(), self.rounds + 1
+        self.tried, self.later, self.rounds = frozenset(), False, self.rounds + 1
         return pause if pause < self._left() else None
 
     def _rest(self, seconds: float) -> Generator[None]:
@@ -201,6 +221,11 @@ class _Asking:
     def _final(self, place: Place, end: Finished | Failed, asked_at: float) -> Finished | Failed:
         first = end.timings.first_token
         timings = Timings(None if first is None else first + asked_at, end.timings.finished + asked_at)
+        if isinstance(end, Failed) and end.kind == "refused" and not _has_begun(end):
+            # what one endpoint refuses another one may still do later: that is the failure to go by
+            hope = next((one for one in reversed(self.tries) if one.kind in LATER), None)
+            if hope is not None:
+                end = replace(end, kind=hope.kind, error=f"{hope.error}; {place.name} refused: {end.error}")
         return replace(end, timings=timings, endpoint=place.name, tries=tuple(self.tries))
 
     def _without_place(self, found: NoPlace) -> Failed:
@@ -209,3 +234,7 @@ class _Asking:
             # why nobody can be asked is what the last one that was asked said
             kind = self.tries[-1].kind
         return Failed(kind, found.why, "", Timings(None, self._elapsed()), {}, tries=tuple(self.tries))
+
+
+def _has_begun(end: Failed) -> bool:
+    return bool(end.text) or end.timings.first_token is not None

@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from models_serving.client.asking import NoPlace, Place
+from models_serving.client.asking import NoPlace, Place, nobody_able
 from models_serving.client.choosing import USUAL_MOST, Standing, pick, soonest, stands_after
+from models_serving.client.streaming import honoured
 from models_serving.contracts import Endpoint, Failed, Finished
 
 
@@ -33,17 +34,31 @@ class MemoryBoard:
         with self._lock:
             return list(self._standings)
 
-    def take(self, tried: frozenset[int], seconds: float) -> Place | NoPlace:
+    def take(
+        self,
+        tried: frozenset[int],
+        seconds: float,
+        *,
+        needs: frozenset[str] = frozenset(),
+        refused: frozenset[int] = frozenset(),
+    ) -> Place | NoPlace:
+        left = {number: one.endpoint for number, one in enumerate(self._served) if number not in refused}
+        able = [number for number, endpoint in left.items() if needs <= honoured(endpoint)]
         with self._lock:
             if not self._served:
                 return NoPlace("the model has no endpoint", final=True)
-            number = pick(self._standings, self._now(), tried)
-            if number is None:
-                seconds = soonest(self._standings, self._now())
+            if not able:
+                return nobody_able(left.values(), needs)
+            standings = [self._standings[number] for number in able]
+            picked = pick(standings, self._now(), [place for place, number in enumerate(able) if number in tried])
+            if picked is None:
+                seconds = soonest(standings, self._now())
                 return NoPlace("every endpoint is full or at rest after failures", seconds=seconds)
+            number = able[picked]
             self._standings[number] = self._with(number, in_flight=self._standings[number].in_flight + 1)
             served = self._served[number]
-            return Place(number, served.endpoint, served.model, served.endpoint.url or served.endpoint.backend)
+            name = served.endpoint.url or served.endpoint.backend
+            return Place(number, served.endpoint, served.model, name, among=frozenset(able))
 
     def give_back(self, place: Place, end: Finished | Failed | None, waited: float | None = None) -> None:
         with self._lock:
@@ -52,9 +67,6 @@ class MemoryBoard:
             self._standings[place.key] = self._with(
                 place.key, in_flight=before.in_flight - 1, failures=failures, rests_until=rests_until
             )
-
-    def others(self, tried: frozenset[int]) -> bool:
-        return len(tried) < len(self._served)
 
     def _with(self, number: int, **changes: float) -> Standing:
         return replace(self._standings[number], **changes)  # type: ignore[arg-type]  # each by its own name

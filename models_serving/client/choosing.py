@@ -57,7 +57,8 @@ def soonest(standings: Sequence[Standing], now: float) -> float:
 
 def stands_after(standing: Standing, end: Finished | Failed | None, now: float) -> tuple[int, float]:
     """Failures in a row and the end of its rest, after a request came to this end (`None`: whoever asked has left)."""
-    if end is None:
+    if end is None or (isinstance(end, Failed) and end.kind == "refused"):
+        # a refusal says that somebody is there, and not that answers come
         return standing.failures, standing.rests_until
     if isinstance(end, Failed) and end.kind == "busy":
         return standing.failures, max(standing.rests_until, now + (end.retry_after or BUSY_REST))

@@ -50,7 +50,7 @@ def kinds(end: Finished | Failed) -> list[str]:
 
 
 # -- tries -------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("kind", ["unreachable", "busy", "broken"])
+@pytest.mark.parametrize("kind", ["unreachable", "busy", "broken", "refused"])
 def test_what_one_endpoint_cannot_do_before_its_first_token_another_one_does(kind: str) -> None:
     clock = Clock()
     on = board({"fail_after": 0, "fail_kind": kind}, {"text": "From the second."}, clock=clock)
@@ -59,13 +59,47 @@ def test_what_one_endpoint_cannot_do_before_its_first_token_another_one_does(kin
     assert (text, end.sent["model"], kinds(end), clock.at) == ("From the second.", "m1", [kind], 0.0)
 
 
-@pytest.mark.parametrize("kind", ["refused", "empty", "too_long", "timeout"])
+@pytest.mark.parametrize("kind", ["empty", "too_long", "timeout"])
 def test_what_another_endpoint_could_do_no_better_is_not_tried_again(kind: str) -> None:
     clock = Clock()
     on = board({"fail_after": 0, "fail_kind": kind}, {"text": "never"}, clock=clock)
     _, end = asked(on, clock)
     assert isinstance(end, Failed)
     assert (end.kind, end.tries) == (kind, ())
+
+
+def test_an_endpoint_that_refuses_is_asked_no_more_while_the_others_are() -> None:
+    clock = Clock()
+    refusing, later = {"fail_after": 0, "fail_kind": "refused"}, {"fail_after": 0, "fail_kind": "busy"}
+    _, end = asked(board(refusing, later, clock=clock), clock)
+    assert isinstance(end, Failed)
+    assert (end.kind, kinds(end), clock.at) == ("busy", ["refused", *["busy"] * 4], 15.0)
+    _, end = asked(board(refusing, refusing, clock=clock), clock)
+    assert isinstance(end, Failed)
+    assert (end.kind, kinds(end), clock.at) == ("refused", ["refused"], 15.0)
+
+
+def test_a_refusal_does_not_hide_that_another_endpoint_was_only_busy() -> None:
+    clock = Clock()
+    on = board({"fail_after": 0, "fail_kind": "busy"}, {"fail_after": 0, "fail_kind": "refused"}, clock=clock)
+    _, end = asked(on, clock, limits=replace(PATIENT, first_token=0.5))
+    assert isinstance(end, Failed)
+    assert (end.kind, kinds(end)) == ("busy", ["busy"])
+    assert end.error == "the script breaks off here; scripted refused: the script breaks off here"
+
+
+def test_endpoints_that_do_not_honour_what_is_needed_are_not_asked_however_free_they_are() -> None:
+    clock = Clock()
+    poor = Endpoint("scripted", supported=frozenset({"temperature", "seed"}))
+    served = [Served(poor, "m0"), Served(Endpoint("scripted", options={"text": "la", "endless": True}), "m1", 2)]
+    on = MemoryBoard(served, clock.now)
+    streams = [ask(on, a_request(top_k=5), sleep=clock.sleep, now=clock.now) for _ in range(2)]
+    assert [type(next(one)) for one in streams] == [Chunk, Chunk]
+    assert [one.in_flight for one in on.standings] == [0, 2]
+    _, end = asked(on, clock, top_k=5, limits=replace(PATIENT, first_token=1))
+    assert isinstance(end, Failed)
+    # the one that could is full, and is waited for
+    assert (end.kind, kinds(end), clock.at) == ("busy", [], 1.0)
 
 
 def test_after_the_first_token_nothing_is_tried_again() -> None:
@@ -141,7 +175,7 @@ def test_wishes_are_left_out_where_the_endpoint_does_not_honour_them_and_nothing
     assert ("seed" in end.sent, end.sent["temperature"]) == (False, 1.0)
     *_, end = ask(on, replace(wished, wishes=frozenset()), sleep=clock.sleep, now=clock.now)
     assert isinstance(end, Failed)
-    assert end.error == "the endpoint does not honour seed"
+    assert (end.kind, end.error) == ("refused", "no endpoint of the model honours seed")
 
 
 def test_endpoints_of_different_kinds_are_each_asked_in_their_own_words(stub: StubServer) -> None:
@@ -270,7 +304,6 @@ def test_an_endpoint_on_trial_gets_one_request_at_a_time() -> None:
         (failed("broken"), 1),
         (failed("timeout"), 1),
         (failed("timeout", first_token=0.5), 0),
-        (failed("refused"), 0),
         (failed("empty"), 0),
         (failed("too_long"), 0),
         (finished(), 0),
@@ -279,6 +312,11 @@ def test_an_endpoint_on_trial_gets_one_request_at_a_time() -> None:
 )
 def test_only_what_is_the_endpoints_own_fault_counts(end: Finished | Failed | None, failures: int) -> None:
     assert stands_after(Standing(), end, 0.0)[0] == failures
+
+
+def test_a_refusal_neither_opens_the_breaker_nor_closes_it() -> None:
+    for standing in (Standing(), Standing(failures=OPENS_AFTER, rests_until=7.0)):
+        assert after(standing, failed("refused"), now=9.0) == standing
 
 
 def test_an_endpoint_that_says_busy_is_left_alone_for_as_long_as_it_says() -> None:

@@ -215,6 +215,24 @@ def test_what_one_endpoint_cannot_do_another_one_does_and_no_place_stays_taken(
     assert OpenRequest.objects.count() == 0
 
 
+def test_an_endpoint_that_cannot_honour_a_request_gets_none_of_it(stub: StubServer) -> None:
+    other = StubServer()
+    try:
+        able, poor = Vllm(), Ollama()
+        able.at(stub)
+        poor.at(other)
+        model = declared(backend="openai_compatible", url=other.url, endpoints=[stub.url])
+        own_endpoint(served_model=model)
+        check_health(served_model=model, now=NOW)
+        ends = [list(ask(CatalogBoard(model), a_request(top_k=5, max_tokens=2)))[-1] for _ in range(3)]
+    finally:
+        other.close()
+    assert [(type(end), end.endpoint, end.tries) for end in ends if isinstance(end, Finished | Failed)] == [
+        (Finished, stub.url, ())
+    ] * 3
+    assert (len(able.asked), poor.asked) == (3, [])
+
+
 # -- pace --------------------------------------------------------------------------------------------------------------
 def test_loads_fall_into_classes_of_powers_of_two() -> None:
     assert [class_of(load) for load in (1, 2, 3, 4, 5, 8, 9)] == [1, 2, 4, 4, 8, 8, 16]
@@ -328,7 +346,7 @@ def test_a_trial_is_kept_and_holds_from_then_on(stub: StubServer) -> None:
     assert (own.examined_at, own.capabilities["ignored"], own.capabilities["version"]) == (NOW, ["stop"], "0.11.0")
     *_, end = ask(CatalogBoard(model), a_request(stop=("x",)))
     assert isinstance(end, Failed)
-    assert (end.kind, end.error) == ("refused", "the endpoint does not honour stop")
+    assert (end.kind, end.error) == ("refused", "no endpoint of the model honours stop")
     check_health(served_model=model, now=NOW)
     assert "stop" not in honoured_by(model)
 
