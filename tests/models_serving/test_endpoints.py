@@ -309,6 +309,28 @@ def test_a_model_is_as_well_as_its_best_endpoint_and_changes_are_written_down_on
     assert (model.health, HealthChange.objects.filter(endpoint=further).count()) == ("unhealthy", 2)
 
 
+def test_one_probe_without_an_answer_makes_nobody_ill_and_the_second_does(stub: StubServer) -> None:
+    Vllm().at(stub)
+    model = declared(backend="openai_compatible", url=stub.url)
+    check_health(served_model=model, now=NOW)
+    stub.shut()
+    heard = []
+    for seconds in (10, 20):
+        check_health(served_model=model, now=NOW + timedelta(seconds=seconds))
+        [own] = rows(model)
+        heard.append((own.health, model.health, model.health_detail[:13], own.health_changes.count()))
+    assert heard == [("healthy", "healthy", "", 1), ("unhealthy", "unhealthy", "no connection", 2)]
+
+
+def test_an_endpoint_that_answers_that_it_does_not_serve_the_model_is_ill_at_once(stub: StubServer) -> None:
+    Vllm().at(stub)
+    model = declared(backend="openai_compatible", url=stub.url)
+    check_health(served_model=model, now=NOW)
+    Vllm(model="another").at(stub)
+    check_health(served_model=model, now=NOW + timedelta(seconds=10))
+    assert [own.health for own in rows(model)] == ["unhealthy"]
+
+
 def test_a_model_that_answered_a_moment_ago_is_believed_and_others_are_asked(stub: StubServer) -> None:
     Vllm().at(stub)
     register_models(

@@ -15,6 +15,8 @@ from models_serving.contracts import Report
 
 _PROBES_AT_ONCE = 8
 RECENT = timedelta(seconds=60)
+# a healthy endpoint that is silent stays so for so long: probes come every ten seconds, two in a row have to be missed
+FORGIVEN = timedelta(seconds=15)
 KEPT = timedelta(days=1)
 # of what is kept of an endpoint's health, the newest so many
 CHANGES_KEPT = 200
@@ -74,7 +76,15 @@ def _asked_endpoints(served_model: ServedModel) -> list[ServedEndpoint]:
     return endpoints
 
 
+def _is_forgiven(endpoint: ServedEndpoint, report: Report, now: datetime) -> bool:
+    """One probe without an answer says little, and studies wait for each of their models."""
+    answered = endpoint.health_checked_at if endpoint.health == Health.HEALTHY else None
+    return not report.reachable and answered is not None and answered > now - FORGIVEN
+
+
 def _note_endpoint(endpoint: ServedEndpoint, report: Report, now: datetime) -> None:
+    if _is_forgiven(endpoint, report, now):
+        return
     before = endpoint.health, endpoint.health_detail
     endpoint.health = Health.HEALTHY if report.reachable and report.serves else Health.UNHEALTHY
     endpoint.health_detail = report.error[:500]
@@ -94,9 +104,12 @@ def _note_endpoint(endpoint: ServedEndpoint, report: Report, now: datetime) -> N
 def _note_model(served_model: ServedModel, told: Sequence[tuple[ServedEndpoint, Report]], now: datetime) -> ServedModel:
     well = [report for _, report in told if report.reachable and report.serves]
     ill = [
-        f"{endpoint}: {report.error}" if len(told) > 1 else report.error for endpoint, report in told if report.error
+        f"{endpoint}: {report.error}" if len(told) > 1 else report.error
+        for endpoint, report in told
+        if endpoint.health != Health.HEALTHY
     ]
-    served_model.health = Health.HEALTHY if well else Health.UNHEALTHY
+    healthy = len(ill) < len(told)
+    served_model.health = Health.HEALTHY if healthy else Health.UNHEALTHY
     served_model.health_detail = ("; ".join(ill) if told else "no endpoint of it is switched on")[:500]
     served_model.health_checked_at = now
     served_model.save(update_fields=["health", "health_detail", "health_checked_at"])
