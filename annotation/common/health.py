@@ -12,6 +12,7 @@ from django.db import DatabaseError, connection
 
 from annotation.common.models import Heartbeat
 from models_serving.catalog.models import ServedModel
+from models_serving.catalog.queries import taking_work
 
 QUEUES = ("default", "generation")
 # beat sends every 5 s: three in a row have to be lost
@@ -67,9 +68,9 @@ def _workers(now: datetime) -> Part:
 
 
 def _models(now: datetime) -> Part:
-    enabled = ServedModel.objects.filter(enabled=True)
-    healthy = enabled.filter(health=ServedModel.Health.HEALTHY)
-    answer, all_of = healthy.count(), enabled.count()
+    # one that was drained or switched off on purpose is not waited for
+    wanted = taking_work()
+    answer, all_of = wanted.filter(health=ServedModel.Health.HEALTHY).count(), wanted.count()
     return Part(ok=answer == all_of, detail=f"{answer} of {all_of} answer")
 
 

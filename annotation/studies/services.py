@@ -11,14 +11,12 @@ from annotation.common.errors import ConflictError, DocumentError
 from annotation.studies.diff import Change, breaking, changes
 from annotation.studies.document import StudyDocument
 from annotation.studies.loading import checked, read_document, written
-from annotation.studies.mistakes import nearest
 from annotation.studies.models import Study, StudyVersion
 from annotation.studies.published import after_publishing, problems_elsewhere, stored_problems, while_publishing
 from annotation.studies.queries import document_of
+from annotation.studies.serving import served_model_problems, unanswering_problems
 from annotation.studies.texts import in_language
 from models_serving.catalog.models import ServedModel
-from models_serving.catalog.queries import honoured_by, taking_work
-from models_serving.catalog.services import unanswering
 
 
 class BreakingChangeError(ConflictError):
@@ -151,42 +149,6 @@ def draft_for(slug: str, text: str) -> StudyDocument:
 
 def _title(document: StudyDocument) -> str:
     return in_language(document.title, document.languages[0])[:200]
-
-
-def served_model_problems(document: StudyDocument) -> list[tuple[str, str]]:
-    """Pool entries whose model is not in the catalogue, is switched off, or takes no work."""
-    if document.models is None:
-        return []
-    enabled = dict(ServedModel.objects.values_list("name", "enabled"))
-    allowed = list(taking_work().values_list("name", flat=True))
-    problems = []
-    for number, entry in enumerate(document.models.pool):
-        if entry.served_name not in allowed:
-            off = (
-                "takes no work: its endpoints drain or are off" if enabled.get(entry.served_name) else "is switched off"
-            )
-            state = off if entry.served_name in enabled else "is not a served model"
-            hint = nearest(entry.served_name, allowed) or "; no model is served yet"
-            problems.append((f"models.pool.{number}.serve", f"{entry.served_name} {state}{hint}"))
-    return problems
-
-
-def unanswering_problems(document: StudyDocument, now: datetime) -> list[tuple[str, str]]:
-    """Pool entries whose model does not answer now, or does not honour a sampling parameter that the study sends."""
-    if document.models is None:
-        return []
-    rules = document.models
-    models = {one.name: one for one in taking_work().filter(name__in={entry.served_name for entry in rules.pool})}
-    silent = unanswering(names=models, now=now)
-    problems = []
-    for number, entry in enumerate(rules.pool):
-        name, place = entry.served_name, f"models.pool.{number}"
-        sent = {one for one, value in rules.sampling_of(entry).model_dump(exclude_none=True).items() if value != ()}
-        if name in silent:
-            problems.append((place, f"{name} does not answer: {silent[name] or 'nothing is heard of it'}"))
-        elif name in models and (unknown := sorted(sent - honoured_by(models[name]))):
-            problems.append((place, f"{name} does not honour {', '.join(unknown)}"))
-    return problems
 
 
 def with_cards(document: StudyDocument) -> StudyDocument:

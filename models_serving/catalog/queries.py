@@ -53,13 +53,24 @@ def taking_work() -> QuerySet[ServedModel]:
 
 def honoured_by(served_model: ServedModel) -> frozenset[str]:
     """The sampling parameters that every endpoint of the model honours that takes work."""
-    rows = served_model.endpoints.filter(~Q(state=ServedEndpoint.State.OFF))
-    endpoints = []
+    sets = [honoured(endpoint_of(row)) for row in endpoints_on(served_model)]
+    return frozenset.intersection(*(sets or [honoured(endpoint_for(served_model))]))
+
+
+def context_of(served_model: ServedModel) -> int | None:
+    """How many tokens prompt and answer may have together, at the endpoint that takes work and has the least room;
+    `None` where none of them says so."""
+    found = [row.capabilities["context"] for row in endpoints_on(served_model) if row.capabilities.get("context")]
+    return min(found, default=None)
+
+
+def endpoints_on(served_model: ServedModel) -> list[ServedEndpoint]:
+    """Its endpoints that take work."""
+    rows = list(served_model.endpoints.filter(state=ServedEndpoint.State.ON))
     for row in rows:
+        # the model as the caller knows it, without a query each
         row.served_model = served_model
-        endpoints.append(endpoint_of(row))
-    sets = [honoured(one) for one in endpoints or [endpoint_for(served_model)]]
-    return frozenset.intersection(*sets)
+    return rows
 
 
 def carried_by(served_model_id: int, first_token: float, now: datetime) -> int:

@@ -12,7 +12,7 @@ from annotation.items.asking import is_together
 from annotation.items.models import Candidate, Draw, Item
 from annotation.items.queries import entries_used, servable
 from annotation.items.recipes import RECIPES, Pick, replacement
-from annotation.studies.document.models import ModelRules, PoolEntry
+from annotation.studies.document.models import ModelRules
 from annotation.studies.document.recipes import CandidateRecipe, SetRecipe
 
 Messages = Sequence[dict[str, str]]
@@ -114,23 +114,17 @@ def _take(candidate: Candidate, pick: Pick, rules: ModelRules, history: Messages
     said = own or [rules.system_message_of(entry)]
     system = "\n\n".join(part for part in (*said, pick.instruction) if part)
     candidate.pool_entry = entry.name
+    defaults = candidate.served_model.defaults if candidate.served_model else {}
     candidate.request = {
         "messages": [
             *([{"role": "system", "content": system}] if system else []),
             *(message for message in history if message["role"] != "system"),
         ],
-        "sampling": _sampling(candidate, rules, entry),
+        "sampling": rules.sent_to(entry, defaults),
         "seed": seed,
     }
     if pick.instruction:
         candidate.request["instruction"] = pick.instruction
-
-
-def _sampling(candidate: Candidate, rules: ModelRules, entry: PoolEntry) -> dict[str, Any]:
-    """What the document says; where it says nothing, the catalogue's defaults for the model."""
-    said = rules.sampling_of(entry).model_dump(mode="json", exclude_none=True)
-    defaults = candidate.served_model.defaults if candidate.served_model else {}
-    return said | {name: value for name, value in defaults.items() if not said.get(name) and said.get(name) != 0}
 
 
 def _ask_for_all(candidate: Candidate, answers: int) -> None:

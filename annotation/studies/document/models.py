@@ -1,5 +1,6 @@
 """Which models answer in a study, and how their answers are asked for."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -68,6 +69,12 @@ class ModelRules(Strict):
         what an entry leaves alone is known by its value, not by its absence."""
         own = {name: value for name, value in entry.sampling.model_dump(exclude_none=True).items() if value != ()}
         return SamplingRules(**(self.sampling.model_dump(exclude_none=True) | own))
+
+    def sent_to(self, entry: PoolEntry, defaults: Mapping[str, Any]) -> dict[str, Any]:
+        """The sampling parameters that go out: what the document says, and where it says nothing, the catalogue's
+        `defaults` for the model."""
+        said = self.sampling_of(entry).model_dump(mode="json", exclude_none=True)
+        return said | {name: value for name, value in defaults.items() if not said.get(name) and said.get(name) != 0}
 
     def system_message_of(self, entry: PoolEntry) -> str:
         return self.system_message if entry.system_message is None else entry.system_message

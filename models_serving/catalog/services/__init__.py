@@ -1,5 +1,6 @@
 """Writes of the catalogue: one module per noun."""
 
+from models_serving.catalog.services.answering import Wish, real_answers
 from models_serving.catalog.services.declaring import (
     DECLARED,
     DeclarationError,
@@ -27,6 +28,7 @@ from models_serving.catalog.services.revisions import record_revision
 __all__ = [
     "DECLARED",
     "DeclarationError",
+    "Wish",
     "check_all_health",
     "check_health",
     "check_these",
@@ -37,6 +39,7 @@ __all__ = [
     "move_endpoint",
     "own_endpoint",
     "problems",
+    "real_answers",
     "record_revision",
     "register_models",
     "say_hello",

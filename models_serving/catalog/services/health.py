@@ -1,4 +1,5 @@
-"""Ask endpoints what they serve, and store how they are; a model is as well as its best endpoint."""
+"""Ask endpoints what they serve, and store how they are; a model is as well as the best of its endpoints that take
+work."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,17 +54,17 @@ def forget_old_first_tokens(*, now: datetime) -> int:
 
 
 def unanswering(*, names: Iterable[str], now: datetime) -> dict[str, str]:
-    """Which of the enabled models of these names do not answer, each with what is wrong. One that answered within the
-    last minute is believed, the others are asked now."""
+    """Which of the enabled models of these names do not even say that they serve, each with what is wrong. One of which
+    an endpoint that takes work said so within the last minute is believed, the others are asked now."""
     models = list(enabled_models().filter(name__in=set(names)))
-    stale = [one for one in models if not _answered_lately(one, now)]
+    stale = [one for one in models if not _said_so_lately(one, now)]
     checked = check_these(served_models=stale, now=now) if stale else []
     return {one.name: one.health_detail for one in checked if one.health != Health.HEALTHY}
 
 
-def _answered_lately(served_model: ServedModel, now: datetime) -> bool:
-    checked = served_model.health_checked_at
-    return served_model.health == Health.HEALTHY and checked is not None and checked > now - RECENT
+def _said_so_lately(served_model: ServedModel, now: datetime) -> bool:
+    rows = served_model.endpoints.filter(state=ServedEndpoint.State.ON, health=Health.HEALTHY)
+    return rows.filter(health_checked_at__gt=now - RECENT).exists()
 
 
 def _asked_endpoints(served_model: ServedModel) -> list[ServedEndpoint]:
@@ -102,6 +103,7 @@ def _note_endpoint(endpoint: ServedEndpoint, report: Report, now: datetime) -> N
 
 
 def _note_model(served_model: ServedModel, told: Sequence[tuple[ServedEndpoint, Report]], now: datetime) -> ServedModel:
+    told = [(endpoint, report) for endpoint, report in told if endpoint.state == ServedEndpoint.State.ON]
     well = [report for _, report in told if report.reachable and report.serves]
     ill = [
         f"{endpoint}: {report.error}" if len(told) > 1 else report.error
