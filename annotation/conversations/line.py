@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Q, QuerySet
 
-from annotation.conversations.capacity import Load, capacity_of, load_of
+from annotation.conversations.capacity import Load, Loads, capacity_of
 from annotation.conversations.models import Admission
 from annotation.conversations.queries import step_of
 from annotation.participation.models import Participation
@@ -41,20 +41,20 @@ def line_of(participation: Participation, now: datetime) -> InLine | None:
     if mine is None:
         return None
     step = step_of(mine.version, mine.step)
-    load = load_of(mine.version, step)
+    loads = Loads(now)
+    load = loads.of(mine.version, mine.step)
     before = Q(asked_at__lt=mine.asked_at) | Q(asked_at=mine.asked_at, pk__lt=mine.pk)
     waiting = rows.filter(before, state=Admission.State.WAITING, seen_at__gt=now - LOOKED_LATELY)
-    ahead = _sharing(waiting, load)
-    lately = _sharing(Admission.objects.filter(admitted_at__gt=now - OBSERVED), load)
+    ahead = _sharing(waiting, load, loads)
+    lately = _sharing(Admission.objects.filter(admitted_at__gt=now - OBSERVED), load, loads)
     minutes = math.ceil((ahead + 1) * OBSERVED.total_seconds() / 60 / lately) if lately >= ENOUGH else None
     target = step.admission.first_token if step.admission else 0.0
-    answers = all(capacity_of(pk, target, now) for pk in load)
+    answers = bool(load) and all(capacity_of(pk, target, now) for pk in load)
     return InLine(mine.state == Admission.State.ADMITTED, ahead, minutes, answers)
 
 
-def _sharing(rows: QuerySet[Admission], load: Load) -> int:
+def _sharing(rows: QuerySet[Admission], load: Load, loads: Loads) -> int:
     """How many of them would ask one of these models. Looks at each step that people wait for, not at everybody."""
     steps = list(rows.order_by().values_list("version", "step").annotate(count=Count("pk")))
     versions = StudyVersion.objects.in_bulk({version for version, _, _ in steps})
-    loads = ((count, load_of(versions[pk], step_of(versions[pk], step))) for pk, step, count in steps)
-    return sum(count for count, other in loads if load.keys() & other.keys())
+    return sum(count for pk, step, count in steps if load.keys() & loads.of(versions[pk], step).keys())

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from annotation.common.errors import ConflictError
-from annotation.conversations.capacity import capacity_of, fits, load_of
+from annotation.conversations.capacity import Load, Loads, capacity_of, fits
 from annotation.conversations.models import Admission, Conversation
 from annotation.conversations.queries import step_of
 from annotation.participation.models import Participation
@@ -67,15 +67,16 @@ def admit_waiting(*, now: datetime) -> int:
         lock_models()
         _take_back_room(now)
         rows = list(Admission.objects.filter(state__in=OPEN).select_related("version").order_by("asked_at", "pk"))
+        loads = Loads(now)
         used: dict[int, float] = {}
         for row in rows:
             if row.state == State.ADMITTED:
-                _add(used, load_of(row.version, step_of(row.version, row.step)))
+                _add(used, loads.of(row.version, row.step))
         kept: set[int] = set()
         admitted = 0
         for row in rows:
             if row.state == State.WAITING and row.seen_at > now - PRESENT:
-                admitted += _admitted(row, used, kept, now)
+                admitted += _admitted(row, loads.of(row.version, row.step), used, kept, now)
         return admitted
 
 
@@ -103,10 +104,8 @@ def give_room_back(*, participation: Participation, now: datetime) -> None:
     participation.admissions.filter(state__in=OPEN).update(state=State.OVER, until=None, ended_at=now)
 
 
-def _admitted(row: Admission, used: dict[int, float], kept: set[int], now: datetime) -> bool:
-    step = step_of(row.version, row.step)
-    rules = _rules(step)
-    load = load_of(row.version, step)
+def _admitted(row: Admission, load: Load, used: dict[int, float], kept: set[int], now: datetime) -> bool:
+    rules = _rules(step_of(row.version, row.step))
     capacity = {pk: capacity_of(pk, rules.first_token, now) for pk in load}
     if not load or kept & load.keys() or not fits(load, used, capacity):
         kept.update(load)
@@ -147,6 +146,6 @@ def _rules(step: ConversationsStep) -> Rules:
     return step.admission
 
 
-def _add(used: dict[int, float], load: dict[int, float]) -> None:
+def _add(used: dict[int, float], load: Load) -> None:
     for pk, share in load.items():
         used[pk] = used.get(pk, 0.0) + share

@@ -33,10 +33,12 @@ class Pick:
 
 
 class Recipe(Protocol):
-    """How the candidates of an item are made. `together`: one call writes them all."""
+    """How the candidates of an item are made. `together`: one call writes them all; `distinct`: each needs an entry of
+    its own."""
 
     name: ClassVar[str]
     together: ClassVar[bool]
+    distinct: ClassVar[bool]
 
     def draw(
         self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random, principles: Sequence[Principle] = ()

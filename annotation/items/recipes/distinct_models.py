@@ -13,6 +13,7 @@ from annotation.studies.document.recipes import Principle
 class DistinctModels:
     name: ClassVar[str] = "distinct_models"
     together: ClassVar[bool] = False
+    distinct: ClassVar[bool] = True
 
     def draw(
         self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random, principles: Sequence[Principle] = ()

@@ -21,6 +21,7 @@ _ANSWER = re.compile(r"\s*<answer (\d+)>(.*?)</answer \1>\s*", re.DOTALL)
 class DiverseSet:
     name: ClassVar[str] = "diverse_set"
     together: ClassVar[bool] = True
+    distinct: ClassVar[bool] = False
 
     def draw(
         self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random, principles: Sequence[Principle] = ()

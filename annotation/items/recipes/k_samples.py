@@ -11,6 +11,7 @@ from annotation.studies.document.recipes import Principle
 class KSamples:
     name: ClassVar[str] = "k_samples"
     together: ClassVar[bool] = False
+    distinct: ClassVar[bool] = False
 
     def draw(
         self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random, principles: Sequence[Principle] = ()

@@ -13,6 +13,7 @@ from annotation.studies.document.recipes import Principle
 class SameModel:
     name: ClassVar[str] = "same_model"
     together: ClassVar[bool] = False
+    distinct: ClassVar[bool] = False
 
     def draw(
         self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random, principles: Sequence[Principle] = ()

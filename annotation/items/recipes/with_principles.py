@@ -14,6 +14,7 @@ from annotation.studies.document.recipes import Principle
 class WithPrinciples:
     name: ClassVar[str] = "with_principles"
     together: ClassVar[bool] = False
+    distinct: ClassVar[bool] = True
 
     def draw(
         self, *, k: int, pool: Sequence[str], chosen: str, rng: random.Random, principles: Sequence[Principle] = ()

@@ -8,6 +8,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from annotation.common.errors import DocumentError
 from annotation.conversations.capacity import fits, load_of
@@ -51,6 +52,12 @@ def with_one_model(name: str, model: str) -> Study:
     return studies.study(talks.document(study=name, step={"admission": RULES}, opening=one, models=pool))
 
 
+def strict(name: str) -> Study:
+    """A study whose turns fail with one of their answers."""
+    void = {"on_failure": {"retries": 1, "then": "void"}}
+    return studies.study(talks.document(study=name, step={"admission": RULES}, models=void))
+
+
 def people(study: Study, count: int) -> list[Participation]:
     return [participations.participation(study) for _ in range(count)]
 
@@ -85,7 +92,7 @@ def test_open_talks_may_share_the_room_of_a_turn() -> None:
 def test_the_answers_that_a_talk_asks_of_each_model_are_those_of_its_largest_turn_on_average() -> None:
     study = admitting()
     assert study.current is not None
-    load = load_of(study.current, step_of(study.current, "chats"))
+    load = load_of(study.current, step_of(study.current, "chats"), START)
     assert load == dict.fromkeys(ServedModel.objects.values_list("pk", flat=True), pytest.approx(3 / 5))
 
 
@@ -94,7 +101,7 @@ def test_a_model_that_stands_for_several_entries_is_asked_more() -> None:
     pool = [{"name": f"e{n}", "serve": "m-one" if n < 3 else "m-two"} for n in range(4)]
     study = studies.study(talks.document(models={"pool": pool}, step={"admission": RULES}))
     assert study.current is not None
-    load = load_of(study.current, step_of(study.current, "chats"))
+    load = load_of(study.current, step_of(study.current, "chats"), START)
     named = {ServedModel.objects.get(pk=pk).name: share for pk, share in load.items()}
     assert named == {"m-one": pytest.approx(9 / 4), "m-two": pytest.approx(3 / 4)}
 
@@ -111,8 +118,9 @@ def test_endpoints_that_were_slow_carry_less_and_that_were_quick_carry_more() ->
     assert admit_waiting(now=at(5)) == 1
 
 
-def test_a_model_that_does_not_answer_admits_nobody_and_people_are_told_so() -> None:
-    study = admitting(8)
+def test_where_a_turn_needs_each_of_its_models_one_that_does_not_answer_admits_nobody_and_people_are_told_so() -> None:
+    admitting(8)
+    study = strict("strict")
     ServedEndpoint.objects.filter(served_model__name="m-two").update(health="unhealthy")
     [person] = people(study, 1)
     assert asks(person, at()) == "waiting"
@@ -123,6 +131,38 @@ def test_a_model_that_does_not_answer_admits_nobody_and_people_are_told_so() -> 
     cache.clear()
     came(participation=person, now=at(5))
     assert states() == ["admitted"]
+
+
+def test_where_another_model_takes_the_place_of_one_that_does_not_answer_the_others_carry_its_share() -> None:
+    study = admitting(2)
+    ServedEndpoint.objects.filter(served_model__name="m-two").update(health="unhealthy")
+    # 2 / (3/4)
+    assert [asks(person, at(n)) for n, person in enumerate(people(study, 4))] == ["admitted"] * 2 + ["waiting"] * 2
+
+
+@pytest.mark.parametrize("gone", [{"health": "unhealthy"}, {"state": "draining"}])
+def test_nobody_is_let_in_while_too_few_models_answer_for_a_turn_and_people_are_told_so(gone: dict[str, str]) -> None:
+    study = admitting(8)
+    three = ServedEndpoint.objects.filter(served_model__name__in=["m-one", "m-two", "m-three"])
+    three.update(**gone)
+    [person] = people(study, 1)
+    assert asks(person, at()) == "waiting"
+    line = line_of(person, at())
+    assert line is not None
+    assert line.answers is False
+    three.filter(served_model__name="m-one").update(health="unknown", state="on")
+    cache.clear()
+    came(participation=person, now=at(5))
+    assert states() == ["admitted"]
+
+
+def test_whoever_waits_while_every_model_is_drained_is_not_told_that_they_are_next() -> None:
+    study = admitting(8)
+    ServedEndpoint.objects.update(state="draining")
+    [person] = people(study, 1)
+    assert asks(person, timezone.now()) == "waiting"
+    said = participations.browser(person).get(path(person, "wait/")).content.decode()
+    assert ("You are next." in said, "The models cannot answer at the moment" in said) == (False, True)
 
 
 def test_a_model_that_is_drained_is_asked_nothing_and_the_others_carry_its_share() -> None:
@@ -173,6 +213,22 @@ def test_the_line_counts_everybody_before_who_waits_for_one_of_the_same_models_w
         asks(person, at(second))
     lines = [line_of(person, at(9)) for person in in_line]
     assert [line.ahead for line in lines if line] == [0, 0, 0, 0, 1]
+
+
+def test_letting_people_in_asks_no_more_of_the_database_the_more_there_are(
+    django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("annotation.conversations.capacity.REMEMBERED_S", 600)
+    everybody = people(admitting(), 30)
+    asks(everybody[0], at())
+    asks(everybody[1], at(1))
+    # a savepoint (two), the models' lock, room taken back, who is there, the pool's models (two)
+    with django_assert_num_queries(7):
+        admit_waiting(now=at(2))
+    for second, person in enumerate(everybody[2:]):
+        asks(person, at(3 + second))
+    with django_assert_num_queries(7):
+        admit_waiting(now=at(40))
 
 
 def test_whoever_has_gone_is_passed_over_and_keeps_their_place() -> None:
