@@ -6,15 +6,16 @@ from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from models_serving.backends.foreign import plain
 from models_serving.contracts import Endpoint, FailureKind, GenerationRequest, Report, Usage
 from models_serving.limits import PhaseClock
 
 
 class BackendError(Exception):
-    """The answer will not come to its end; becomes `Failed`."""
+    """The answer will not come to its end; becomes `Failed`. The message is stored, whatever the other side said."""
 
     def __init__(self, kind: FailureKind, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
+        super().__init__(plain(message))
         self.kind: FailureKind = kind
         self.retry_after = retry_after
 

@@ -1,11 +1,11 @@
 """The answers of servers of the OpenAI chat API, read strictly: streams of chunks, errors, facts. No network here."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from models_serving.backends.base import BackendError, End
+from models_serving.backends.foreign import LARGEST, parsed, plain, storable
 from models_serving.backends.sse import EventParser, EventTooLongError
 from models_serving.contracts import Usage
 
@@ -15,14 +15,14 @@ REPORTED = ("id", "model", "system_fingerprint", "plurivox", "service_tier", "ti
 
 
 def message_of(said: bytes) -> str:
-    """The message of an error in OpenAI's shape, or the beginning of whatever came."""
+    """The message of an error in OpenAI's shape, or whatever came."""
     try:
-        found = json.loads(said)
+        found = parsed(said)
         # some say {"error": {"message": …}}, some {"error": "…"}, some {"message": …} or {"detail": …}
         error = next(found[name] for name in ("error", "message", "detail") if found.get(name))
         return str(error["message"] if isinstance(error, dict) else error)
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
-        return said[:ERROR_CHARS].decode(errors="replace").strip() or "no reason given"
+        return said.decode(errors="replace").strip() or "no reason given"
 
 
 def revision_facts(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,9 +36,11 @@ def revision_facts(said: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class ChunkReader:
-    """Reads one stream of chat completion chunks. What is not as the protocol says breaks the answer."""
+    """Reads one stream of chat completion chunks. What is not as the protocol says breaks the answer. `clean` goes over
+    all that the server says of itself."""
 
     max_chars: int
+    clean: Callable[[str], str] = plain
     done: bool = False
     finish_reason: str | None = None
     usage: Usage = field(default_factory=Usage)
@@ -54,7 +56,7 @@ class ChunkReader:
         if kind != "text/event-stream":
             raise BackendError("broken", f"the answer is {kind or 'of no type'} and no event stream")
         if request_id := headers.get("X-Request-Id", ""):
-            self.report["request_id"] = request_id[:200]
+            self.report["request_id"] = self.clean(request_id)[:200]
 
     def feed(self, received: bytes) -> Iterator[str]:
         try:
@@ -70,15 +72,15 @@ class ChunkReader:
 
     def _chunk(self, event: bytes) -> str:
         try:
-            chunk = json.loads(event.decode())
+            chunk = parsed(event.decode())
         except UnicodeDecodeError as error:
             raise BackendError("broken", "the stream is not UTF-8") from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise BackendError("broken", "a chunk is not JSON") from error
         if not isinstance(chunk, dict):
             raise BackendError("broken", "a chunk is not an object")
         if chunk.get("error"):
-            raise BackendError("broken", f"the server reports: {message_of(event)}"[:ERROR_CHARS])
+            raise BackendError("broken", f"the server reports: {self.clean(message_of(event))}"[:ERROR_CHARS])
         self._note(chunk)
         choices = chunk.get("choices") or []
         if not choices:
@@ -99,7 +101,7 @@ class ChunkReader:
     def _note(self, chunk: Mapping[str, Any]) -> None:
         for name in REPORTED:
             if chunk.get(name) is not None:
-                self.report[name] = chunk[name]
+                self.report[name] = storable(chunk[name], self.clean)
         if isinstance(counted := chunk.get("usage"), dict):
             self.usage = Usage(_count(counted, "prompt_tokens"), _count(counted, "completion_tokens"))
 
@@ -119,4 +121,4 @@ class ChunkReader:
 
 def _count(counted: Mapping[str, Any], name: str) -> int | None:
     value = counted.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST else None

@@ -10,7 +10,7 @@ The options of an endpoint, all optional:
 import json
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
@@ -21,6 +21,7 @@ from models_serving import outbound
 from models_serving.backends.base import BackendError, Piece, known_options
 from models_serving.backends.chunks import ERROR_CHARS, ChunkReader, message_of, revision_facts
 from models_serving.backends.dialects import Dialect, context_of, dialect_named, recognised
+from models_serving.backends.foreign import parsed, plain, storable
 from models_serving.contracts import Endpoint, FailureKind, GenerationRequest, Report
 from models_serving.limits import PhaseClock
 
@@ -49,7 +50,7 @@ class OpenAICompatible:
         self, endpoint: Endpoint, request: GenerationRequest, body: Mapping[str, Any], clock: PhaseClock
     ) -> Generator[Piece]:
         door = _Door(endpoint)
-        reader = ChunkReader(clock.limits.max_chars)
+        reader = ChunkReader(clock.limits.max_chars, door.clean)
         with door.errors(), outbound.sync_client(clock) as client:
             headers = door.headers() | {"Content-Type": "application/json"}
             with client.stream("POST", door.at("chat/completions"), content=_encoded(body), headers=headers) as answer:
@@ -66,7 +67,7 @@ class OpenAICompatible:
         self, endpoint: Endpoint, request: GenerationRequest, body: Mapping[str, Any], clock: PhaseClock
     ) -> AsyncGenerator[Piece]:
         door = _Door(endpoint)
-        reader = ChunkReader(clock.limits.max_chars)
+        reader = ChunkReader(clock.limits.max_chars, door.clean)
         with door.errors():
             async with outbound.async_client(clock) as client:
                 headers = door.headers() | {"Content-Type": "application/json"}
@@ -100,7 +101,7 @@ class OpenAICompatible:
             return Report(reachable=answered, serves=False, error=str(error))
         except TimeoutError:
             return Report(reachable=answered, serves=False, error=clock.overdue())
-        return _report(said, model)
+        return _report(said, model, door.clean)
 
     def version(self, endpoint: Endpoint, clock: PhaseClock) -> str:
         """What the server says is its version, at the address where its dialect tells; empty where it does not."""
@@ -116,10 +117,10 @@ class OpenAICompatible:
                 client.stream("GET", door.at_root(path), headers=door.headers()) as answer,
             ):
                 said = _some(answer.iter_raw())
-                found = json.loads(said) if answer.status_code == 200 else {}
+                found = parsed(said) if answer.status_code == 200 else {}
         except (BackendError, TimeoutError, ValueError):
             return ""
-        return str(found.get(member, ""))[:100] if isinstance(found, dict) else ""
+        return door.clean(str(found.get(member, "")))[:100] if isinstance(found, dict) else ""
 
 
 class _Door:
@@ -148,15 +149,16 @@ class _Door:
         headers = {"Accept": "text/event-stream, application/json", "Accept-Encoding": "identity"}
         return headers | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
 
-    def without_key(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
+    def clean(self, text: str) -> str:
+        """What the other side said, without the key, and fit to be stored."""
+        return plain(text.replace(self._key, "***") if self._key else text)
 
     def errors(self) -> "_Errors":
         return _Errors(self)
 
     def refuse(self, answer: httpx.Response, said: bytes) -> NoReturn:
         """Turn an answer that is no stream into the failure that it means."""
-        message = self.without_key(f"HTTP {answer.status_code}: {message_of(said)}")[:ERROR_CHARS]
+        message = self.clean(f"HTTP {answer.status_code}: {message_of(said)}")[:ERROR_CHARS]
         raise BackendError(_kind(answer.status_code), message, retry_after=_retry_after(answer.headers))
 
 
@@ -178,9 +180,9 @@ class _Errors:
             case httpx.TimeoutException():
                 raise TimeoutError from error
             case httpx.ConnectError():
-                raise BackendError("unreachable", self._door.without_key(f"no connection: {error}")) from error
+                raise BackendError("unreachable", self._door.clean(f"no connection: {error}")) from error
             case httpx.TransportError() | httpx.InvalidURL() | httpx.StreamError():
-                raise BackendError("broken", self._door.without_key(f"the connection broke: {error}")) from error
+                raise BackendError("broken", self._door.clean(f"the connection broke: {error}")) from error
 
 
 def _named(dialect: Dialect, sampling: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,9 +243,9 @@ def _retry_after(headers: httpx.Headers) -> float | None:
         return None
 
 
-def _report(said: bytes, model: str) -> Report:
+def _report(said: bytes, model: str, clean: Callable[[str], str]) -> Report:
     try:
-        entries = {str(entry["id"]): entry for entry in json.loads(said)["data"]}
+        entries = {str(entry["id"]): entry for entry in storable(parsed(said), clean)["data"]}
     except (ValueError, KeyError, TypeError):
         return Report(reachable=True, serves=False, error="the list of models is malformed")
     if model not in entries:

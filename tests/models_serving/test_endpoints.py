@@ -21,6 +21,7 @@ from models_serving.catalog.pages import model_page
 from models_serving.catalog.queries import endpoint_of, honoured_by, taking_work
 from models_serving.catalog.services import (
     DeclarationError,
+    check_all_health,
     check_health,
     examine_endpoint,
     forget_old_first_tokens,
@@ -394,6 +395,26 @@ def test_a_health_check_leaves_what_a_trial_found_meanwhile(stub: StubServer, mo
     ServedEndpoint.objects.update(capabilities={"dialect": "vllm"})
     shown: Any = model_page(model, NOW)["endpoints"]
     assert [name for name, _ in shown[0].facts] == ["server", "tried"]
+
+
+def test_an_endpoint_that_is_deleted_while_it_is_asked_keeps_nobody_from_the_others_health(
+    stub: StubServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Vllm().at(stub)
+    gone = "http://127.0.0.1:1/v1"
+    register_models(
+        declarations=[{"name": "m", "url": gone}, {"name": "n", "url": stub.url, "served_name": "m"}],
+    )
+
+    def deleting(endpoint: Endpoint, name: str) -> Report:
+        ServedEndpoint.objects.filter(served_model__url=gone).delete()
+        return probe(endpoint, name)
+
+    monkeypatch.setattr(health, "probe", deleting)
+    monkeypatch.setattr(health, "ThreadPoolExecutor", lambda _: nullcontext(SimpleNamespace(map=map)))
+    check_all_health(now=NOW)
+    assert [(one.name, one.health) for one in ServedModel.objects.all()] == [("m", "unhealthy"), ("n", "healthy")]
+    assert [record.getMessage() for record in caplog.records] == [f"the health of {gone} could not be stored"]
 
 
 def test_an_answers_revision_tells_of_the_endpoint_that_gave_it(stub: StubServer) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from models_serving import outbound
 from models_serving.backends.base import BackendError, End
 from models_serving.backends.chunks import ChunkReader
+from models_serving.backends.foreign import storable
 from models_serving.backends.openai_compatible import _retry_after
 from models_serving.backends.sse import EventParser, EventTooLongError
 from models_serving.client import OutboundError, probe, set_guard, stream_sync
@@ -138,6 +139,45 @@ def test_a_malformed_stream_fails(ask: Ask, stub: StubServer, sent: bytes, kind:
 
 @both_ways
 @pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        (rb'{"error": {"message": "bad \ud800"}}', "HTTP 500: bad \ufffd"),
+        (rb'{"error": {"message": "nul \u0000"}}', "HTTP 500: nul \ufffd"),
+        (b"\x00\x01 no text", "HTTP 500: \ufffd\x01 no text"),
+        (b"[" * 60_000, "HTTP 500: " + "[" * 290),
+    ],
+    ids=["half a character", "NUL", "bytes", "endless"],
+)
+def test_an_error_can_be_stored_whatever_the_server_says(ask: Ask, stub: StubServer, said: bytes, error: str) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start("500 Internal Server Error", "application/json")
+        exchange.send(said)
+
+    stub.answer = answer
+    assert failed(ask(at(stub), a_request())).error == error
+
+
+@both_ways
+def test_what_a_server_says_of_itself_can_be_stored(ask: Ask, stub: StubServer) -> None:
+    deep = "[" * 500 + "]" * 500
+
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.event("ok", "stop", system_fingerprint="\ud800", model="m\x00", usage={"prompt_tokens": 10**12})
+        exchange.send(b'data: {"choices":[],"timings":{"a\\u0000":NaN,"b":1e999,"c":' + deep.encode() + b"}}\n\n")
+        exchange.done()
+
+    stub.answer = answer
+    last = ask(at(stub), a_request())[-1]
+    assert isinstance(last, Finished)
+    timings = last.report["timings"]
+    assert (last.report["system_fingerprint"], last.report["model"]) == ("\ufffd", "m\ufffd")
+    assert (timings["a\ufffd"], timings["b"], json.dumps(timings["c"])) == (None, None, "[" * 19 + "null" + "]" * 19)
+    assert last.usage == Usage(None, None)
+
+
+@both_ways
+@pytest.mark.parametrize(
     ("reason", "kind"),
     [("content_filter", "refused"), ("deadline", "timeout"), ("cancelled", "broken"), ("tool_calls", "broken")],
 )
@@ -224,6 +264,35 @@ def test_the_key_comes_from_the_environment_and_goes_nowhere_but_the_header(
     assert f"Authorization: Bearer {KEY}" in stub.exchanges[0].head
     assert last.error == "HTTP 401: wrong key ***"
     assert KEY not in repr(last) + caplog.text
+
+
+@both_ways
+def test_the_key_is_struck_out_of_errors_in_a_stream_and_of_what_the_server_says_of_itself(
+    ask: Ask, stub: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start(headers=f"X-Request-Id: {KEY}\r\n")
+        exchange.event("a", model=KEY, timings={"by": [KEY]})
+        exchange.send(b"data: " + json.dumps({"error": {"message": "." * 270 + KEY}}).encode() + b"\n\n")
+
+    stub.answer = answer
+    monkeypatch.setenv("A_KEY", KEY)
+    last = failed(ask(at(stub, api_key_env="A_KEY"), a_request()))
+    assert last.error == "the server reports: " + "." * 270 + "***"
+    assert KEY[:5] not in repr(last)
+
+
+@both_ways
+def test_no_part_of_the_key_is_left_where_a_long_error_is_cut(
+    ask: Ask, stub: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start("401 Unauthorized", "text/plain")
+        exchange.send(b"." * 290 + KEY.encode())
+
+    stub.answer = answer
+    monkeypatch.setenv("A_KEY", KEY)
+    assert failed(ask(at(stub, api_key_env="A_KEY"), a_request())).error == "HTTP 401: " + "." * 290
 
 
 @both_ways
@@ -356,6 +425,18 @@ def test_probe_lists_models_and_what_the_wanted_one_says_of_itself(stub: StubSer
     assert (missing.reachable, missing.serves, missing.error) == (True, False, "it does not serve 'c'")
 
 
+def test_what_a_probe_finds_can_be_stored_and_holds_no_key(stub: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start(kind="application/json")
+        entries = [{"id": "a", "plurivox": {"revision": {"by": KEY, "x": "\ud800"}}}, {"id": "\x00"}]
+        exchange.send(json.dumps({"data": entries}).encode())
+
+    stub.answer = answer
+    monkeypatch.setenv("A_KEY", KEY)
+    report = probe(at(stub, api_key_env="A_KEY"), "a")
+    assert (report.models, report.facts) == (("a", "\ufffd"), {"by": "***", "x": "\ufffd"})
+
+
 def test_probe_survives_whatever_the_other_side_does(stub: StubServer) -> None:
     stub.answer = lambda exchange: exchange.start(kind="application/json")
     assert probe(at(stub), "a").error == "the list of models is malformed"
@@ -426,7 +507,7 @@ def test_an_event_without_end_is_bounded() -> None:
         st.none() | st.booleans() | st.integers() | st.text(),
         lambda inner: (
             st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(["choices", "delta", "content", "usage", "error"]), inner)
+            | st.dictionaries(st.sampled_from(["choices", "delta", "content", "usage", "error", "model", "id"]), inner)
         ),
     ).map(lambda value: b"data: " + json.dumps(value).encode() + b"\n\n")
 )
@@ -435,4 +516,5 @@ def test_no_bytes_make_the_reader_raise_anything_but_a_failure(received: bytes) 
     pieces: list[object] = []
     with contextlib.suppress(BackendError):
         pieces = [*reader.feed(received), reader.end()]
+    assert storable(reader.report) == reader.report
     assert not pieces or isinstance(pieces[-1], End)

@@ -1,11 +1,13 @@
 """Ask endpoints what they serve, and store how they are; a model is as well as the best of its endpoints that take
 work."""
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from models_serving.catalog.models import FirstToken, HealthChange, ServedEndpoint, ServedModel
 from models_serving.catalog.queries import enabled_models, endpoint_of
@@ -23,6 +25,7 @@ KEPT = timedelta(days=1)
 CHANGES_KEPT = 200
 _FOUND = ("dialect", "version", "context")
 Health = ServedModel.Health
+log = logging.getLogger(__name__)
 
 
 def check_health(*, served_model: ServedModel, now: datetime) -> ServedModel:
@@ -43,9 +46,23 @@ def check_these(*, served_models: Sequence[ServedModel], now: datetime) -> list[
         reports: Iterable[Report] = list(pool.map(lambda pair: probe(endpoint_of(pair[1]), pair[1].asked_as), asked))
     told: dict[int, list[tuple[ServedEndpoint, Report]]] = {model.pk: [] for model in served_models}
     for (model, endpoint), report in zip(asked, reports, strict=True):
-        _note_endpoint(endpoint, report, now)
+        with _whatever_happens_to(endpoint):
+            _note_endpoint(endpoint, report, now)
         told[model.pk].append((endpoint, report))
-    return [_note_model(model, told[model.pk], now) for model in served_models]
+    for model in served_models:
+        with _whatever_happens_to(model):
+            _note_model(model, told[model.pk], now)
+    return list(served_models)
+
+
+@contextmanager
+def _whatever_happens_to(one: ServedEndpoint | ServedModel) -> Iterator[None]:
+    """One whose health cannot be stored, say because it was deleted meanwhile, keeps nobody from the others' health."""
+    try:
+        with transaction.atomic():
+            yield
+    except (DatabaseError, ValueError):
+        log.exception("the health of %s could not be stored", one)
 
 
 def forget_old_first_tokens(*, now: datetime) -> int:
@@ -102,7 +119,7 @@ def _note_endpoint(endpoint: ServedEndpoint, report: Report, now: datetime) -> N
         HealthChange.objects.filter(pk__in=list(old)).delete()
 
 
-def _note_model(served_model: ServedModel, told: Sequence[tuple[ServedEndpoint, Report]], now: datetime) -> ServedModel:
+def _note_model(served_model: ServedModel, told: Sequence[tuple[ServedEndpoint, Report]], now: datetime) -> None:
     told = [(endpoint, report) for endpoint, report in told if endpoint.state == ServedEndpoint.State.ON]
     well = [report for _, report in told if report.reachable and report.serves]
     ill = [
@@ -119,4 +136,3 @@ def _note_model(served_model: ServedModel, told: Sequence[tuple[ServedEndpoint, 
         if report in well and "engine" in report.facts:
             # An endpoint that names its exact state before it answers is known before its first answer.
             revision_of(served_model, endpoint_of(endpoint), asked_as=endpoint.asked_as, reported=report.facts)
-    return served_model
