@@ -14,7 +14,7 @@ from django.utils import timezone
 from models_serving.catalog.models import FirstToken, OpenRequest, ServedEndpoint, ServedModel
 from models_serving.catalog.queries import endpoint_of
 from models_serving.client import NoPlace, Place, honoured, nobody_able
-from models_serving.client.choosing import OPENS_AFTER, Standing, pick, soonest, stands_after
+from models_serving.client.choosing import Standing, pick, soonest, stands_after
 from models_serving.contracts import Failed, Finished
 
 # for the writing down after the request's own time
@@ -123,5 +123,5 @@ def _first_token(end: Finished | Failed) -> float | None:
 
 
 def is_at_rest(row: ServedEndpoint, now: datetime) -> bool:
-    """Whether the breaker keeps everybody away from it now."""
-    return row.failures >= OPENS_AFTER and row.rests_until is not None and row.rests_until > now
+    """Whether it is asked nothing now: the breaker is open, or it asked for that itself."""
+    return row.rests_until is not None and row.rests_until > now

@@ -2,12 +2,11 @@
 
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from models_serving.catalog.models import ServedEndpoint, ServedModel
 from models_serving.catalog.pace import BEGINS_WITH, carried, paces_of
 from models_serving.client import honoured
-from models_serving.client.choosing import OPENS_AFTER
 from models_serving.contracts import Endpoint
 
 
@@ -78,8 +77,8 @@ def carried_by(served_model_id: int, first_token: float, now: datetime) -> int:
     seconds. Endpoints that drain, are off, ill or at rest carry nothing."""
     rows = ServedEndpoint.objects.filter(served_model=served_model_id, state=ServedEndpoint.State.ON)
     able = rows.exclude(health=ServedModel.Health.UNHEALTHY)
-    at_rest = Q(failures__gte=OPENS_AFTER, rests_until__gt=now)
-    reach = sum(carried(paces_of(row, now), first_token, row.most_at_once) for row in able.exclude(at_rest))
+    awake = able.exclude(rests_until__gt=now)
+    reach = sum(carried(paces_of(row, now), first_token, row.most_at_once) for row in awake)
     # one that was never asked has no row yet
     return reach or (0 if rows.model.objects.filter(served_model=served_model_id).exists() else BEGINS_WITH)
 

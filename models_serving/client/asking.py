@@ -69,7 +69,8 @@ class Board(Protocol):
 
     def give_back(self, place: Place, end: Finished | Failed | None, waited: float | None = None) -> None:
         """The place is free again; what came of it counts for the endpoint's standing. `waited`: how many seconds
-        somebody had waited before the endpoint was asked; `None` where nobody waits."""
+        somebody had waited before the endpoint was asked, without those that other endpoints took; `None` where nobody
+        waits."""
 
 
 def nobody_able(endpoints: Iterable[Endpoint], needs: frozenset[str]) -> NoPlace:
@@ -159,7 +160,7 @@ class _Asking:
 
     def _once(self, place: Place) -> Generator[Event | None, None, Finished | Failed]:
         end: Finished | Failed | None = None
-        waited = self.request.waited + self._elapsed() if self.request.live else None
+        waited = self._waited(place) if self.request.live else None
         try:
             with closing(self.stream(place.endpoint, self._request(place))) as events:
                 for event in events:
@@ -172,6 +173,11 @@ class _Asking:
         if end is None:
             raise RuntimeError(f"the stream of {place.name} had no end")
         return end
+
+    def _waited(self, place: Place) -> float:
+        """Seconds that somebody has waited for this endpoint: not those that tries at others took."""
+        elsewhere = sum(one.seconds for one in self.tries if one.endpoint != place.name)
+        return max(self.request.waited + self._elapsed() - elsewhere, 0.0)
 
     def _request(self, place: Place) -> GenerationRequest:
         """The request for this endpoint: its name for the model, without wishes that it cannot fulfil, and with the

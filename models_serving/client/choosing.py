@@ -61,13 +61,15 @@ def stands_after(standing: Standing, end: Finished | Failed | None, now: float) 
         # a refusal says that somebody is there, and not that answers come
         return standing.failures, standing.rests_until
     if isinstance(end, Failed) and end.kind == "busy":
-        return standing.failures, max(standing.rests_until, now + (end.retry_after or BUSY_REST))
+        return standing.failures, max(standing.rests_until, now + min(end.retry_after or BUSY_REST, LONGEST_REST))
     if not _is_its_own_failure(end):
-        return 0, 0.0
+        # the breaker closes; a rest that the endpoint asked for holds, whatever it still answers meanwhile
+        return 0, 0.0 if standing.is_on_trial else standing.rests_until
     failures = standing.failures + 1
     if failures < OPENS_AFTER:
         return failures, standing.rests_until
-    return failures, now + min(FIRST_REST * 2 ** (failures - OPENS_AFTER), LONGEST_REST)
+    # the power is bounded, too: no number holds that of a thousand failures
+    return failures, now + min(FIRST_REST * 2 ** min(failures - OPENS_AFTER, 10), LONGEST_REST)
 
 
 def _is_its_own_failure(end: Finished | Failed) -> bool:

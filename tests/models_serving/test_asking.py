@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models_serving.backends import scripted
-from models_serving.client import MemoryBoard, Served, ask
+from models_serving.client import MemoryBoard, Place, Served, ask
 from models_serving.client.choosing import OPENS_AFTER, Standing, is_free, pick, soonest, stands_after
 from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, TimeLimits, Timings
 from tests.models_serving.asking import PATIENT, a_request
@@ -201,6 +201,28 @@ def test_endpoints_of_different_kinds_are_each_asked_in_their_own_words(stub: St
     assert (well.asked[0]["model"], well.asked[0]["max_completion_tokens"]) == ("org/m", 3)
 
 
+@pytest.mark.parametrize(("endpoints", "waited"), [(2, [2.0, 2.0]), (1, [2.0, 6.0])])
+def test_what_another_endpoint_took_counts_as_nobodys_waiting_for_this_one(endpoints: int, waited: list[float]) -> None:
+    clock, noted = Clock(), []
+
+    class Noting(MemoryBoard):
+        def give_back(self, place: Place, end: Finished | Failed | None, waited: float | None = None) -> None:
+            noted.append(waited)
+            super().give_back(place, end, waited)
+
+    def slowly_busy_once(request: Any) -> Iterator[str]:
+        if not noted:
+            clock.at += 3.0
+            raise scripted.BackendError("busy", "later")
+        yield "Now."
+
+    scripted.register("slowly_busy_once", slowly_busy_once)
+    served = [Served(Endpoint("scripted", url=f"x:{n}", options={"function": "slowly_busy_once"}), "m") for n in (0, 1)]
+    request = replace(a_request(), waited=2.0)
+    *_, end = ask(Noting(served[:endpoints], clock.now), request, sleep=clock.sleep, now=clock.now)
+    assert (type(end), noted) == (Finished, waited)
+
+
 # -- room --------------------------------------------------------------------------------------------------------------
 def begun(on: MemoryBoard, clock: Clock) -> Any:
     """A stream that has begun and holds its place."""
@@ -322,6 +344,16 @@ def test_a_refusal_neither_opens_the_breaker_nor_closes_it() -> None:
 def test_an_endpoint_that_says_busy_is_left_alone_for_as_long_as_it_says() -> None:
     assert stands_after(Standing(), failed("busy", retry_after=7.0), 100.0) == (0, 107.0)
     assert stands_after(Standing(), failed("busy"), 100.0) == (0, 101.0)
+    assert stands_after(Standing(), failed("busy", retry_after=86_400.0), 100.0) == (0, 160.0)
+
+
+def test_an_answer_that_was_under_way_does_not_end_the_rest_that_an_endpoint_asked_for() -> None:
+    one = after(Standing(in_flight=2), failed("busy", retry_after=7.0), now=100.0)
+    assert [after(one, end, now=101.0).rests_until for end in (finished(), failed("empty"))] == [107.0, 107.0]
+
+
+def test_a_thousand_failures_in_a_row_are_counted_like_ten() -> None:
+    assert stands_after(Standing(failures=5_000), failed("broken"), 1.0) == (5_001, 61.0)
 
 
 def test_an_open_breaker_leaves_the_work_to_the_others_and_is_waited_for_where_it_stands_alone() -> None:

@@ -18,7 +18,7 @@ from models_serving.catalog.board import CatalogBoard
 from models_serving.catalog.models import FirstToken, HealthChange, OpenRequest, ServedEndpoint, ServedModel
 from models_serving.catalog.pace import BEGINS_WITH, FEW, LEAST, Pace, carried, class_of, p95, paces_of
 from models_serving.catalog.pages import model_page
-from models_serving.catalog.queries import endpoint_of, honoured_by, taking_work
+from models_serving.catalog.queries import carried_by, endpoint_of, honoured_by, taking_work
 from models_serving.catalog.services import (
     DeclarationError,
     check_all_health,
@@ -56,8 +56,8 @@ def finished(first_token: float = 0.1) -> Finished:
     return Finished("x", "stop", Usage(), Timings(first_token, 1.0), {}, {})
 
 
-def failed(kind: Any = "unreachable") -> Failed:
-    return Failed(kind, "x", "", Timings(None, 3.0), {})
+def failed(kind: Any = "unreachable", retry_after: float | None = None) -> Failed:
+    return Failed(kind, "x", "", Timings(None, 3.0), {}, retry_after)
 
 
 def taken(board: CatalogBoard, tried: frozenset[int] = frozenset()) -> Place:
@@ -232,6 +232,18 @@ def test_an_endpoint_that_cannot_honour_a_request_gets_none_of_it(stub: StubServ
         (Finished, stub.url, ())
     ] * 3
     assert (len(able.asked), poor.asked) == (3, [])
+
+
+def test_an_endpoint_that_asked_for_a_rest_carries_nothing_and_shows_it_until_the_rest_is_over() -> None:
+    model = declared()
+    board = CatalogBoard(model, lambda: NOW)
+    one, other = taken(board), taken(board)
+    board.give_back(one, failed("busy", retry_after=30.0))
+    board.give_back(other, finished())
+    for seconds, carries, rests in ((29, 0, True), (30, BEGINS_WITH, False)):
+        now = NOW + timedelta(seconds=seconds)
+        shown: Any = model_page(model, now)["endpoints"]
+        assert (carried_by(model.pk, 2.0, now), shown[0].rests, shown[0].row.failures) == (carries, rests, 0)
 
 
 # -- pace --------------------------------------------------------------------------------------------------------------
