@@ -1,6 +1,6 @@
 """The answers of servers of the OpenAI chat API, read strictly: streams of chunks, errors, facts. No network here."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,8 +8,19 @@ from models_serving.backends.base import BackendError, End
 from models_serving.backends.foreign import LARGEST, parsed, plain, storable
 from models_serving.backends.sse import EventParser, EventTooLongError
 from models_serving.contracts import Usage
+from models_serving.stops import StopFinder
 
 ERROR_CHARS = 300
+# why an answer ended, in the words of servers that have their own: TGI (`stop_sequence`, in old versions `eos_token`),
+# Together (`eos`), Mistral (`model_length`), and Anthropic's words, which gateways pass on
+REASONS = {
+    "stop_sequence": "stop",
+    "eos_token": "stop",
+    "eos": "stop",
+    "end_turn": "stop",
+    "model_length": "length",
+    "max_tokens": "length",
+}
 # what a server says of itself along the way
 REPORTED = ("id", "model", "system_fingerprint", "plurivox", "service_tier", "timings")
 
@@ -37,10 +48,11 @@ def revision_facts(said: Mapping[str, Any]) -> dict[str, Any]:
 @dataclass
 class ChunkReader:
     """Reads one stream of chat completion chunks. What is not as the protocol says breaks the answer. `clean` goes over
-    all that the server says of itself."""
+    all that the server says of itself; the answer ends before the first of `stops`, for servers that leave them in."""
 
     max_chars: int
     clean: Callable[[str], str] = plain
+    stops: Sequence[str] = ()
     done: bool = False
     finish_reason: str | None = None
     usage: Usage = field(default_factory=Usage)
@@ -49,6 +61,8 @@ class ChunkReader:
     def __post_init__(self) -> None:
         # A character is at most twelve bytes of escaped JSON; the rest is room for a chunk's other members.
         self._events = EventParser(max_bytes=262_144 + 12 * self.max_chars)
+        self._finder = StopFinder(self.stops)
+        self._is_cut = False
 
     def check(self, headers: Mapping[str, str]) -> None:
         """Refuses what is no event stream; keeps the id under which the server's own log has this request."""
@@ -67,8 +81,21 @@ class ChunkReader:
             if event.strip() == b"[DONE]":
                 self.done = True
                 return
-            if text := self._chunk(event):
+            if text := self._before_stop(self._chunk(event)):
                 yield text
+            if self.done:
+                return
+
+    def _before_stop(self, text: str) -> str:
+        """What may be shown of it. A server that goes on behind a stop text, because that ended within a token, is left
+        alone; where it stopped there itself, its token counts still come."""
+        if self._is_cut:
+            return ""
+        free, self._is_cut = self._finder.push(text)
+        if self._is_cut:
+            self.done = self.finish_reason is None
+            self.finish_reason = "stop"
+        return free + self._finder.flush() if self.finish_reason else free
 
     def _chunk(self, event: bytes) -> str:
         try:
@@ -83,8 +110,9 @@ class ChunkReader:
             raise BackendError("broken", f"the server reports: {self.clean(message_of(event))}"[:ERROR_CHARS])
         self._note(chunk)
         choices = chunk.get("choices") or []
-        if not choices:
-            return ""
+        return self._choice(choices) if choices else ""
+
+    def _choice(self, choices: Any) -> str:
         try:
             delta, reason = choices[0].get("delta") or {}, choices[0].get("finish_reason")
             text = delta.get("content") or ""
@@ -95,7 +123,10 @@ class ChunkReader:
             raise BackendError("broken", "a chunk is malformed")
         if thought:
             self.report["reasoning_chars"] = self.report.get("reasoning_chars", 0) + len(thought)
-        self.finish_reason = reason or self.finish_reason
+        if reason:
+            self.finish_reason = REASONS.get(reason, reason)
+            if reason in REASONS:
+                self.report["finish_reason"] = reason
         return text
 
     def _note(self, chunk: Mapping[str, Any]) -> None:

@@ -17,7 +17,8 @@ _OPENAI = frozenset({"temperature", "top_p", "presence_penalty", "frequency_pena
 class Dialect:
     """One server's ways. `names`: our name → its name. `owners`: what it writes into `owned_by` of its list of models.
     `about`: the address, from the server's root, where it tells its version, and the member that holds it. `queues`: it
-    takes `user`, for a fair order, and `priority`, for whoever is not waited for."""
+    takes `user`, for a fair order, and `priority`, for whoever is not waited for. `leaves_stops`: the stop text that
+    ends an answer is still in it."""
 
     name: str
     honours: frozenset[str]
@@ -27,6 +28,7 @@ class Dialect:
     about: tuple[str, str] | None = None
     most_stops: int | None = None
     queues: bool = False
+    leaves_stops: bool = False
 
 
 _KNOWN = (
@@ -55,11 +57,13 @@ _KNOWN = (
     ),
     Dialect(
         "tgi",
-        # its chat route turns presence_penalty into another penalty, and knows none of the extensions
+        # its chat route turns presence_penalty into another penalty, and knows none of the extensions; stop texts: its
+        # issue 1724
         _OPENAI - {"presence_penalty"},
         "huggingface.co/docs/text-generation-inference, Messages API; router/src/lib.rs, ChatRequest",
         about=("info", "version"),
         most_stops=4,
+        leaves_stops=True,
     ),
     Dialect(
         "ollama",

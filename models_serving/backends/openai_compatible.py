@@ -50,7 +50,7 @@ class OpenAICompatible:
         self, endpoint: Endpoint, request: GenerationRequest, body: Mapping[str, Any], clock: PhaseClock
     ) -> Generator[Piece]:
         door = _Door(endpoint)
-        reader = ChunkReader(clock.limits.max_chars, door.clean)
+        reader = _reader(endpoint, request, door)
         with door.errors(), outbound.sync_client(clock) as client:
             headers = door.headers() | {"Content-Type": "application/json"}
             with client.stream("POST", door.at("chat/completions"), content=_encoded(body), headers=headers) as answer:
@@ -67,7 +67,7 @@ class OpenAICompatible:
         self, endpoint: Endpoint, request: GenerationRequest, body: Mapping[str, Any], clock: PhaseClock
     ) -> AsyncGenerator[Piece]:
         door = _Door(endpoint)
-        reader = ChunkReader(clock.limits.max_chars, door.clean)
+        reader = _reader(endpoint, request, door)
         with door.errors():
             async with outbound.async_client(clock) as client:
                 headers = door.headers() | {"Content-Type": "application/json"}
@@ -160,6 +160,11 @@ class _Door:
         """Turn an answer that is no stream into the failure that it means."""
         message = self.clean(f"HTTP {answer.status_code}: {message_of(said)}")[:ERROR_CHARS]
         raise BackendError(_kind(answer.status_code), message, retry_after=_retry_after(answer.headers))
+
+
+def _reader(endpoint: Endpoint, request: GenerationRequest, door: _Door) -> ChunkReader:
+    stops = request.sampling.stop if dialect_named(endpoint.dialect).leaves_stops else ()
+    return ChunkReader(request.limits.max_chars, door.clean, stops)
 
 
 class _Errors:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from models_serving.contracts import Chunk, FinishReason, TokenChance
 from models_serving.engine.parameters import Parameters
 from models_serving.engine.sampling import Drawer, Drawn
-from models_serving.engine.text import Detokeniser, StopFinder
+from models_serving.engine.text import Detokeniser
+from models_serving.stops import StopFinder
 
 log = logging.getLogger(__name__)
 

@@ -22,8 +22,9 @@ from models_serving.engine.rows import Fill, Rows
 from models_serving.engine.runner import Runner
 from models_serving.engine.sampling import Drawer, Drawn, draw
 from models_serving.engine.tally import Tally
-from models_serving.engine.text import Decodes, Detokeniser, StopFinder
+from models_serving.engine.text import Decodes, Detokeniser
 from models_serving.engine.waiting import QueueFullError, WaitingRoom
+from models_serving.stops import StopFinder
 
 log = logging.getLogger(__name__)
 NOBODY = Asking()

@@ -188,7 +188,9 @@ class Sglang(Behaving):
 class Tgi(Behaving):
     """Text Generation Inference. Documented in huggingface.co/docs/text-generation-inference, "Messages API"; shapes in
     `router/src/chat.rs` and `lib.rs`: no space after `data:`, the role in every delta, the reason in the chunk of the
-    last token, errors as a bare text with `error_type`, 429 when the queue is full, extensions ignored."""
+    last token, errors as a bare text with `error_type`, 429 when the queue is full, extensions ignored. A stop string
+    ends the answer where a token ends with it, stays in the text, and is told as `stop_sequence` (issue 1724;
+    `StopSequenceCriteria` in `server/text_generation_server/utils/tokens.py`)."""
 
     name, knows, about = "tgi", OPENAI, "info"
     told = {"model_id": "m", "model_sha": "abc", "version": "3.3.5", "max_total_tokens": 4096}
@@ -204,6 +206,13 @@ class Tgi(Behaving):
             "unknown_model": ("422 Unprocessable Entity", "validation", "Input validation error"),
         }[why]
         self.json(exchange, {"error": text, "error_type": kind}, status)
+
+    def drawn(self, body: dict[str, Any]) -> tuple[list[str], str]:
+        words, reason = super().drawn({name: value for name, value in body.items() if name != "stop"})
+        for count in range(1, len(words) + 1):
+            if any(" ".join(words[:count]).endswith(stop) for stop in body.get("stop", [])):
+                return words[:count], "stop_sequence"
+        return words, reason
 
     def begin(self, exchange: Exchange) -> None:
         self._held: str | None = None

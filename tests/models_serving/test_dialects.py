@@ -45,6 +45,27 @@ def test_an_answer_that_ends_by_itself_says_so(kind: type[Behaving], stub: StubS
     assert (last.text, last.finish_reason) == (SAID, "stop")
 
 
+@both_ways
+def test_a_stop_text_that_a_server_leaves_in_its_answer_is_cut_off(ask: Ask, stub: StubServer) -> None:
+    endpoint, _ = at(stub, Tgi)
+    *chunks, last = ask(endpoint, a_request(temperature=0.0, stop=("bee cat", "dog")))
+    assert isinstance(last, Finished), last
+    assert (last.text, last.finish_reason, last.report["finish_reason"]) == ("ant ", "stop", "stop_sequence")
+    assert ("".join(chunk.text for chunk in chunks if isinstance(chunk, Chunk)), last.usage) == ("ant ", Usage(9, 3))
+    # what only begins like a stop text is text
+    last = ask(endpoint, a_request(temperature=0.0, max_tokens=3, stop=("cat dog",)))[-1]
+    assert isinstance(last, Finished)
+    assert (last.text, last.finish_reason) == ("ant bee cat", "length")
+
+
+@both_ways
+def test_a_server_that_goes_on_behind_a_stop_text_within_a_token_is_left(ask: Ask, stub: StubServer) -> None:
+    endpoint, _ = at(stub, Tgi)
+    last = ask(endpoint, a_request(temperature=0.0, stop=("e c",)))[-1]
+    assert isinstance(last, Finished)
+    assert (last.text, last.finish_reason, last.usage) == ("ant be", "stop", Usage())
+
+
 @every
 def test_the_probe_recognises_every_kind_of_server(kind: type[Behaving], stub: StubServer) -> None:
     endpoint, _ = at(stub, kind)

@@ -191,6 +191,28 @@ def test_a_finish_reason_that_is_no_end_of_an_answer_fails(ask: Ask, stub: StubS
     assert failed(ask(at(stub), a_request())).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        ("eos_token", "stop"),
+        ("eos", "stop"),
+        ("end_turn", "stop"),
+        ("model_length", "length"),
+        ("max_tokens", "length"),
+    ],
+)
+def test_a_finish_reason_in_a_servers_own_word_is_understood_and_kept(stub: StubServer, said: str, means: str) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.event("some", said)
+        exchange.done()
+
+    stub.answer = answer
+    last = ask_sync(at(stub), a_request())[-1]
+    assert isinstance(last, Finished)
+    assert (last.finish_reason, last.report) == (means, {"finish_reason": said})
+
+
 @both_ways
 def test_a_connection_that_breaks_fails_with_what_had_arrived(ask: Ask, stub: StubServer) -> None:
     def answer(exchange: Exchange) -> None:

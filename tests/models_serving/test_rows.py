@@ -9,8 +9,9 @@ from models_serving.engine.parameters import Parameters
 from models_serving.engine.requests import Asking, Ticket
 from models_serving.engine.rows import Rows, common_beginning
 from models_serving.engine.sampling import Drawer
-from models_serving.engine.text import Detokeniser, StopFinder
+from models_serving.engine.text import Detokeniser
 from models_serving.engine.waiting import WaitingRoom
+from models_serving.stops import StopFinder
 from tests.models_serving import tiny
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models_serving.engine.text import Detokeniser, StopFinder
+from models_serving.engine.text import Detokeniser
+from models_serving.stops import StopFinder
 from tests.models_serving import tiny
 
 texts = st.text(st.sampled_from("ab grüß日本😀\n"), max_size=30)
