@@ -45,6 +45,7 @@ def line_of(participation: Participation, now: datetime) -> InLine | None:
     load = loads.of(mine.version, mine.step)
     before = Q(asked_at__lt=mine.asked_at) | Q(asked_at=mine.asked_at, pk__lt=mine.pk)
     waiting = rows.filter(before, state=Admission.State.WAITING, seen_at__gt=now - LOOKED_LATELY)
+    waiting = waiting.filter(participation__state=Participation.State.ACTIVE)
     ahead = _sharing(waiting, load, loads)
     lately = _sharing(Admission.objects.filter(admitted_at__gt=now - OBSERVED), load, loads)
     minutes = math.ceil((ahead + 1) * OBSERVED.total_seconds() / 60 / lately) if lately >= ENOUGH else None

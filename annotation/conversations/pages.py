@@ -19,7 +19,7 @@ from annotation.conversations.queries import (
     rules_for,
     type_counts,
 )
-from annotation.conversations.rules import may_finish, may_write, next_number
+from annotation.conversations.rules import led_nowhere, may_finish, may_write, next_number
 from annotation.judgements.asking import JudgementForm, after_block, none_offered
 from annotation.judgements.models import Judgement
 from annotation.participation.queries import draft_fields
@@ -123,10 +123,10 @@ def talk_page(
     return talk_head(place, conversation) | {
         "exchanges": exchanges(path),
         "heading": in_language(words, language),
-        "turn": last if last is not None and last.state != Turn.State.JUDGED else None,
+        "turn": last if last is not None and last.chosen_id is None else None,
         "writing": last is not None and last.state == Turn.State.GENERATING,
         "judging": judge_part(place, last, form) if last is not None and last.state == Turn.State.READY else None,
-        "void": last if last is not None and last.state == Turn.State.VOID else None,
+        "void": last if led_nowhere(last) else None,
         "slots": _cards(last) if last is not None else [],
         "composer": _composer(place, conversation, last, sent),
         "may_finish": may_finish(conversation, place.step, last),
@@ -234,7 +234,7 @@ def _composer(place: Here, conversation: Conversation, last: Turn | None, sent: 
     number = next_number(last)
     draft = f"{place.step.name}/message/{conversation.number}/{number}"
     fields = sent or (draft_fields(place.participation, draft) if place.trusted else {})
-    before = last.user_text if last is not None and last.state == Turn.State.VOID else ""
+    before = last.user_text if last is not None and led_nowhere(last) else ""
     return {
         "text": first(fields, "message") or before,
         "shared": opening_text(conversation) if not number else "",

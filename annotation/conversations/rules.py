@@ -12,6 +12,11 @@ def is_under_way(turn: Turn | None) -> bool:
     return turn is not None and turn.state in UNDER_WAY
 
 
+def led_nowhere(turn: Turn | None) -> bool:
+    """There is no answer to go on from, and none is on its way: the same message can be answered anew."""
+    return turn is not None and not is_under_way(turn) and turn.chosen_id is None
+
+
 def may_write(conversation: Conversation, step: ConversationsStep, last: Turn | None) -> bool:
     """Whether a next message can be sent: the talk is open, nothing is under way, there are turns left."""
     if conversation.state != Conversation.State.OPEN or is_under_way(last):

@@ -4,6 +4,7 @@ models, because talks of different studies ask the same endpoints."""
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 from annotation.common.errors import ConflictError
 from annotation.conversations.capacity import Load, Loads, capacity_of, fits
@@ -16,6 +17,7 @@ from models_serving.catalog.queries import lock_models
 
 State = Admission.State
 OPEN = (State.WAITING, State.ADMITTED)
+ACTIVE = Participation.State.ACTIVE
 # who has not been seen for so long is passed over, and keeps their place
 PRESENT = timedelta(seconds=60)
 # who was admitted begins within so long, or waits again
@@ -66,7 +68,9 @@ def admit_waiting(*, now: datetime) -> int:
     with transaction.atomic():
         lock_models()
         _take_back_room(now)
-        rows = list(Admission.objects.filter(state__in=OPEN).select_related("version").order_by("asked_at", "pk"))
+        present = Q(state=State.ADMITTED) | Q(state=State.WAITING, seen_at__gt=now - PRESENT)
+        found = Admission.objects.filter(present, participation__state=ACTIVE).select_related("version")
+        rows = list(found.order_by("asked_at", "pk"))
         loads = Loads(now)
         used: dict[int, float] = {}
         for row in rows:
@@ -75,7 +79,7 @@ def admit_waiting(*, now: datetime) -> int:
         kept: set[int] = set()
         admitted = 0
         for row in rows:
-            if row.state == State.WAITING and row.seen_at > now - PRESENT:
+            if row.state == State.WAITING:
                 admitted += _admitted(row, loads.of(row.version, row.step), used, kept, now)
         return admitted
 
@@ -119,12 +123,20 @@ def _admitted(row: Admission, load: Load, used: dict[int, float], kept: set[int]
 def _is_in_front(row: Admission, now: datetime) -> bool:
     """Whoever is far behind need not lock everybody to learn that it is not their turn."""
     before = Admission.objects.filter(state=State.WAITING, asked_at__lt=row.asked_at, seen_at__gt=now - PRESENT)
+    before = before.filter(participation__state=ACTIVE)
     return before.count() < FRONT
 
 
 def _take_back_room(now: datetime) -> None:
-    """Whoever gave no sign of life waits again, at the place that they had."""
-    Admission.objects.filter(state=State.ADMITTED, until__lte=now).update(state=State.WAITING, until=None)
+    """Whoever gave no sign of life waits again, at the place that they had; so does whoever left the study, in case
+    they come back to it."""
+    admitted = Admission.objects.filter(state=State.ADMITTED)
+    for row in admitted.filter(until__lte=now, conversation__isnull=False).select_related("version", "participation"):
+        # what is typed is saved as it is typed
+        until = _end(row, _rules(step_of(row.version, row.step)), row.participation.last_seen_at)
+        if until > now:
+            admitted.filter(pk=row.pk).update(until=until)
+    admitted.filter(Q(until__lte=now) | ~Q(participation__state=ACTIVE)).update(state=State.WAITING, until=None)
 
 
 def _keep_room(row: Admission, now: datetime) -> bool:

@@ -1,13 +1,18 @@
-"""What a scheduled job puts right: attempts whose worker is gone, messages that were lost, logs that nobody needs."""
+"""What a scheduled job puts right: attempts whose worker is gone, messages that were lost, answers for people who have
+left, logs that nobody needs."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from django.db import transaction
+
 from annotation.conversations.live import TurnEvent, turn_log
 from annotation.conversations.models import Turn
+from annotation.conversations.services.conversations import void_turn
 from annotation.conversations.services.settling import settle_loss
 from annotation.conversations.services.turns import enqueue
 from annotation.items.models import Candidate, Generation
+from annotation.participation.models import Participation
 
 MESSAGE_LOST_AFTER = timedelta(seconds=10)
 LOG_KEPT_AFTER_THE_TURN = timedelta(hours=1)
@@ -16,12 +21,13 @@ LOG_KEPT_AFTER_THE_TURN = timedelta(hours=1)
 def sweep_generations(*, now: datetime) -> dict[str, int]:
     """Take up what was left lying. Any number of sweeps at once do it once: each row is claimed by a conditional
     update."""
+    left = _void_left(now)
     # those of item sets belong to the set's job
     expired = Generation.objects.filter(
         state=Generation.State.RUNNING, lease_until__lt=now, candidate__item__turn__isnull=False
     ).select_related("candidate")
     lost = [_take_up(generation, now) for generation in expired]
-    return {"lost": sum(lost), "sent_again": sum(1 for _ in _send_again(now))}
+    return {"left": left, "lost": sum(lost), "sent_again": sum(1 for _ in _send_again(now))}
 
 
 def prune_turn_logs(*, now: datetime) -> int:
@@ -34,6 +40,20 @@ def prune_turn_logs(*, now: datetime) -> int:
         turn_log().drop(turn.pk)
         dropped += Turn.objects.filter(pk=turn.pk).update(log_dropped_at=now)
     return dropped
+
+
+def _void_left(now: datetime) -> int:
+    """Stop the answers of whoever withdrew, or was away for too long: nobody will see them."""
+    generating = Turn.objects.filter(state=Turn.State.GENERATING)
+    left = generating.exclude(conversation__participation__state=Participation.State.ACTIVE)
+    voided = 0
+    for pk in list(left.values_list("pk", flat=True)):
+        with transaction.atomic():
+            turn = generating.select_for_update(of=("self",)).select_related("item").filter(pk=pk).first()
+            if turn is not None:
+                void_turn(turn=turn, reason="left", now=now)
+                voided += 1
+    return voided
 
 
 def _take_up(generation: Generation, now: datetime) -> bool:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -16,8 +17,9 @@ from annotation.common.seeds import derive_seed
 from annotation.conversations.models import Conversation, Turn
 from annotation.conversations.queries import chosen_path, last_turn, messages_of, opening_text, rules_for, step_of
 from annotation.conversations.rules import is_under_way, may_write, next_number
-from annotation.conversations.services.admission import hold_room
+from annotation.conversations.services.admission import AdmissionNeededError, hold_room
 from annotation.conversations.services.conversations import close_if_answered, lock_conversation, void_turn
+from annotation.items.recipes import NothingToDrawError
 from annotation.items.services.candidates import add_candidates, add_live_item
 from annotation.judgements.models import Judgement
 from annotation.judgements.services import Submission, submit_judgement
@@ -60,11 +62,13 @@ def start_turn(*, conversation_id: uuid.UUID, participation: Participation, spok
 
 
 def retry_turn(*, turn_id: uuid.UUID, participation: Participation, key: str, now: datetime) -> Turn:
-    """Ask again what led to nothing: a sibling turn with the same text. The same key gives the same sibling."""
+    """Ask again what led to nothing: a sibling turn with the same text. The same key gives the same sibling.
+    `AdmissionNeededError` as with a message."""
     turn = Turn.objects.filter(pk=turn_id, conversation__participation=participation).first()
     if turn is None:
         raise NotFoundError(_("There is no such turn."))
-    spoken = Spoken(turn.user_text, key, {"retry_of": str(turn.pk)})
+    why = "after_none" if turn.state == Turn.State.JUDGED else "retry_of"
+    spoken = Spoken(turn.user_text, key, {why: str(turn.pk)})
     return start_turn(conversation_id=turn.conversation_id, participation=participation, spoken=spoken, now=now)
 
 
@@ -89,8 +93,9 @@ def judge_turn(
     now: datetime,
 ) -> Submission:
     """Store the judgement of a turn and go on from the chosen answer. In one transaction with `submit_judgement`: the
-    turn becomes *judged*, what the browser saw is added to the showing. Where none was acceptable and the protocol asks
-    for new candidates, the same message is answered anew. A known key changes nothing."""
+    turn becomes *judged*, what the browser saw is added to the showing. Where none was acceptable the same
+    message is answered anew; where there is no room for that, or no model, it waits for `retry_turn`. A known key
+    changes nothing."""
     with transaction.atomic():
         turn = _own_turn(turn_id, participation)
         if turn.state not in {Turn.State.READY, Turn.State.JUDGED}:
@@ -226,7 +231,15 @@ def _close_turn(turn: Turn, judgement: Judgement, shown: dict[str, Any], now: da
     presentation.shown = presentation.shown | shown
     presentation.save(update_fields=["shown"])
     if judgement.chosen_id is None:
-        # none was acceptable: the same message is answered by new candidates
-        spoken = Spoken(turn.user_text, f"again-{judgement.pk}", {"after_none": str(turn.pk)})
-        step = step_of(turn.conversation.version, turn.conversation.step)
-        _open_turn(turn.conversation, step, turn, spoken, now)
+        # the judgement stands, whether new candidates can be had now or not
+        with suppress(AdmissionNeededError, NothingToDrawError), transaction.atomic():
+            _answer_anew(turn, judgement, now)
+
+
+def _answer_anew(turn: Turn, judgement: Judgement, now: datetime) -> None:
+    """None was acceptable: the same message is answered by new candidates."""
+    talk = turn.conversation
+    step = step_of(talk.version, talk.step)
+    hold_room(participation=talk.participation, step=step, now=now)
+    spoken = Spoken(turn.user_text, f"again-{judgement.pk}", {"after_none": str(turn.pk)})
+    _open_turn(talk, step, turn, spoken, now)

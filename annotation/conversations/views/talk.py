@@ -1,5 +1,6 @@
 """The page of a talk, and everything that can be done on it."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -80,8 +81,7 @@ def message(request: HttpRequest, place: Here) -> HttpResponse:
         context = talk_page(place, conversation, sent=sent, error=form.error)
         return shown(request, "talk", place, context, status=422)
     now = timezone.now()
-    if place.step.admission is not None:
-        ask_admission(participation=place.participation, step=place.step, kind=conversation.type, now=now)
+    _ask_for_room(place, conversation, now)
     try:
         start_turn(
             conversation_id=conversation.pk,
@@ -90,7 +90,8 @@ def message(request: HttpRequest, place: Here) -> HttpResponse:
             now=now,
         )
     except AdmissionNeededError:
-        return _wait_with(request, place, conversation)
+        sent = {name: [str(value) for value in values] for name, values in request.POST.lists()}
+        return _wait_with(request, place, talk_page(place, conversation, sent=sent))
     return answered(request, place)
 
 
@@ -99,6 +100,7 @@ def judge(request: HttpRequest, place: Here, turn: UUID) -> HttpResponse:
     """Say how good the answers are; the best one goes on."""
     asked = turn_of(place.participation, turn)
     conversation = visible(request, place, asked.conversation if asked else None)
+    _is_here(place)
     try:
         judge_turn(
             turn_id=turn,
@@ -120,6 +122,7 @@ def judge(request: HttpRequest, place: Here, turn: UUID) -> HttpResponse:
 def stop(request: HttpRequest, place: Here, turn: UUID) -> HttpResponse:
     """Stop answers that are being written."""
     _open(request, place)
+    _is_here(place)
     stop_turn(turn_id=turn, participation=place.participation, now=timezone.now())
     return answered(request, place)
 
@@ -127,8 +130,13 @@ def stop(request: HttpRequest, place: Here, turn: UUID) -> HttpResponse:
 @takes_forms
 def retry(request: HttpRequest, place: Here, turn: UUID) -> HttpResponse:
     """Ask again what led to nothing."""
-    _open(request, place)
-    retry_turn(turn_id=turn, participation=place.participation, key=key_of(request), now=timezone.now())
+    conversation, now = _open(request, place), timezone.now()
+    _ask_for_room(place, conversation, now)
+    try:
+        retry_turn(turn_id=turn, participation=place.participation, key=key_of(request), now=now)
+    except AdmissionNeededError:
+        context = talk_page(place, conversation) | {"key": key_of(request), "retrying": True}
+        return _wait_with(request, place, context)
     return answered(request, place)
 
 
@@ -170,18 +178,26 @@ def shown(request: HttpRequest, page: str, place: Here, context: dict[str, Any],
 
 def _line(place: Here) -> InLine | None:
     """Where the person stands, having come here; `None` where there is no line, or they stand in none."""
-    if place.step.admission is None:
-        return None
-    now = timezone.now()
-    note_presence(participation=place.participation, now=now)
-    return line_of(place.participation, now)
+    _is_here(place)
+    return line_of(place.participation, timezone.now()) if place.step.admission is not None else None
 
 
-def _wait_with(request: HttpRequest, place: Here, conversation: Conversation) -> HttpResponse:
-    """The talk with the message as it was typed: its room was given to somebody else, and it is sent a little later."""
-    sent = {name: [str(value) for value in values] for name, values in request.POST.lists()}
-    context = talk_page(place, conversation, sent=sent) | {"line": line_of(place.participation, timezone.now())}
-    return shown(request, "talk", place, context, status=422)
+def _is_here(place: Here) -> None:
+    """A sign of life: reading and rating takes its time, and keeps the room."""
+    if place.step.admission is not None:
+        note_presence(participation=place.participation, now=timezone.now())
+
+
+def _ask_for_room(place: Here, conversation: Conversation, now: datetime) -> None:
+    """For whoever goes on after a long while, and whose room was given to somebody else."""
+    if place.step.admission is not None:
+        ask_admission(participation=place.participation, step=place.step, kind=conversation.type, now=now)
+
+
+def _wait_with(request: HttpRequest, place: Here, context: dict[str, Any]) -> HttpResponse:
+    """The talk as it was, with what was typed: its room was given to somebody else, and it is sent a little later."""
+    line = {"line": line_of(place.participation, timezone.now())}
+    return shown(request, "talk", place, context | line, status=422)
 
 
 def to_talk(place: Here) -> HttpResponse:

@@ -222,12 +222,12 @@ def test_letting_people_in_asks_no_more_of_the_database_the_more_there_are(
     everybody = people(admitting(), 30)
     asks(everybody[0], at())
     asks(everybody[1], at(1))
-    # a savepoint (two), the models' lock, room taken back, who is there, the pool's models (two)
-    with django_assert_num_queries(7):
+    # a savepoint (two), the models' lock, room taken back (two), who is there, the pool's models (two)
+    with django_assert_num_queries(8):
         admit_waiting(now=at(2))
     for second, person in enumerate(everybody[2:]):
         asks(person, at(3 + second))
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         admit_waiting(now=at(40))
 
 
@@ -355,6 +355,7 @@ def test_a_message_whose_room_was_given_away_stays_as_it_was_typed_and_goes_out_
     browser.post(path(one, "start/"), {"type": "free"})
     gone = timezone.now() - timedelta(minutes=2)
     Admission.objects.filter(participation=one).update(until=gone, seen_at=gone)
+    Participation.objects.filter(pk=one.pk).update(last_seen_at=gone - timedelta(minutes=10))
     asks(two, timezone.now())
     other = begins(two, timezone.now())
     key = "0123456789abcdef0123456789abcdef"

@@ -123,7 +123,7 @@ def test_a_worker_that_dies_is_followed_by_another_and_the_other_places_have_no_
     lead, *others = turn.item.candidates.order_by("position")
     assert [claim_generation(candidate_id=one.pk, lease_until=now, now=now) for one in others] == [None] * 3
     assert claim_generation(candidate_id=lead.pk, lease_until=now, now=now) is not None
-    assert sweep_generations(now=now + timedelta(seconds=1)) == {"lost": 1, "sent_again": 0}
+    assert sweep_generations(now=now + timedelta(seconds=1)) == {"left": 0, "lost": 1, "sent_again": 0}
     talks.run_jobs(turn)
     assert (turn.state, texts(turn)) == ("ready", WORDS)
     assert attempts(turn) == [("m-one", "lost", ""), ("m-one", "done", "")]

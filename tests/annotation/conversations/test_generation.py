@@ -245,7 +245,7 @@ def claimed(turn: Turn, **since: float) -> Generation:
 def test_an_attempt_whose_lease_ran_out_is_begun_again_as_a_new_attempt() -> None:
     turn = turn_with({"text": "Whole answer"})
     claimed(turn, seconds=1)
-    assert sweep_generations(now=timezone.now()) == {"lost": 1, "sent_again": 0}
+    assert sweep_generations(now=timezone.now()) == {"left": 0, "lost": 1, "sent_again": 0}
     talks.run_jobs(turn)
     assert attempts(turn) == [("m-one", 1, "lost", ""), ("m-one", 2, "done", "")]
     assert turn.state == Turn.State.READY
@@ -254,7 +254,7 @@ def test_an_attempt_whose_lease_ran_out_is_begun_again_as_a_new_attempt() -> Non
 def test_an_attempt_that_still_has_its_lease_is_left_alone() -> None:
     turn = turn_with({"text": "x"})
     claimed(turn, seconds=-30)
-    assert sweep_generations(now=timezone.now()) == {"lost": 0, "sent_again": 0}
+    assert sweep_generations(now=timezone.now()) == {"left": 0, "lost": 0, "sent_again": 0}
 
 
 def test_a_late_writer_whose_lease_was_taken_over_writes_nothing() -> None:
@@ -284,14 +284,14 @@ def test_an_answer_that_takes_its_workers_with_it_is_replaced_in_the_end() -> No
 def test_a_queued_answer_whose_message_was_lost_is_sent_again_but_not_at_every_sweep() -> None:
     turn_with({"text": "x"})
     later = timezone.now() + timedelta(seconds=11)
-    assert sweep_generations(now=later) == {"lost": 0, "sent_again": 1}
-    assert sweep_generations(now=later + timedelta(seconds=5)) == {"lost": 0, "sent_again": 0}
+    assert sweep_generations(now=later) == {"left": 0, "lost": 0, "sent_again": 1}
+    assert sweep_generations(now=later + timedelta(seconds=5)) == {"left": 0, "lost": 0, "sent_again": 0}
 
 
 def test_a_pause_between_attempts_is_not_taken_for_a_lost_message() -> None:
     turn = turn_with({"fail_after": 0})
     generate(candidate_id=turn.item.candidates.get().pk, clock=timezone.now)
-    assert sweep_generations(now=timezone.now() + timedelta(seconds=8)) == {"lost": 0, "sent_again": 0}
+    assert sweep_generations(now=timezone.now() + timedelta(seconds=8)) == {"left": 0, "lost": 0, "sent_again": 0}
 
 
 # -- left talks ------------------------------------------------------------------------------------------------------
