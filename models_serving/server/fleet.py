@@ -234,10 +234,20 @@ class Fleet:
             if ready:
                 await self._watch(one, line, started)
         finally:
+            if one.state == "ready":
+                one.become("unhealthy", "its process is ending")
+            if one.line is None and not line.broken.is_set():
+                # It may be in the middle of reading weights and would hear only after it that nobody is there.
+                started.kill()
             one.line, one.told = None, {}
             line.close()
-            how = await asyncio.shield(started.end())
-            one.device, one.bytes, one.pid = "", 0, None
+            ending = asyncio.ensure_future(started.end())
+            try:
+                how = await asyncio.shield(ending)
+            finally:
+                # Also where nobody wants the model any more: until the process is gone, it has the memory.
+                await asyncio.wait([ending])
+                one.device, one.bytes, one.pid = "", 0, None
         return how
 
     async def _load(self, one: Served, line: Line) -> bool:

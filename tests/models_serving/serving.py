@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +91,9 @@ class ModelThread:
         end.close()
 
     def kill(self) -> None:
-        self._theirs.shutdown(socket.SHUT_RDWR)
+        # A process that has ended can be killed, too.
+        with suppress(OSError):
+            self._theirs.shutdown(socket.SHUT_RDWR)
 
     async def end(self) -> str:
         # The thread ends when it has seen that nobody is there; a held engine may take longer.

@@ -1,8 +1,11 @@
 """Several models on one host: one that ends takes nobody with it and comes back; memory is shared by who is used."""
 
+import asyncio
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 
 from models_serving.client import stream_sync
 from models_serving.contracts import Chunk, Endpoint, Failed, Finished
+from models_serving.engine.loading import LoadError
 from models_serving.server import fleet as fleet_module
 from models_serving.server.config import Wanted
 from models_serving.server.metrics import Seen, Tally, page
@@ -103,6 +107,19 @@ def test_one_that_cannot_be_loaded_leaves_the_others_alone(start: Starts, folder
     assert len(answered(server, "llama")) > 0
 
 
+def test_whatever_is_wrong_with_the_files_of_a_model_is_a_refusal_with_its_reason(
+    start: Starts, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    cut, odd = (shutil.copytree(folders["llama"], tmp_path / name) for name in ("cut", "odd"))
+    weights = (cut / "model.safetensors").read_bytes()
+    (cut / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    (odd / "chat_template.jinja").write_text("{{ messages[0]['content'] + 1 }}")
+    server = start(wanted({"cut": cut}, "cut"), wanted({"odd": odd}, "odd"))
+    until(lambda: len(server.fleet.refusals) == 2)
+    assert server.fleet.refusals["cut"].startswith("cut: SafetensorError: ")
+    assert server.fleet.refusals["odd"] == 'odd: TypeError: can only concatenate str (not "int") to str'
+
+
 def test_a_model_whose_process_cannot_be_started_is_tried_again(
     start: Starts, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +168,57 @@ def test_nobody_is_sent_to_a_model_that_is_about_to_leave(start: Starts, folders
     assert load(server, "qwen2").json()["state"] == "ready"
     assert refused == ["the model 'mistral' is being taken out of memory"]
     assert states(server) == {"llama": "unloaded", "mistral": "unloaded", "qwen2": "ready"}
+
+
+def test_while_a_process_ends_its_model_is_unhealthy_and_its_memory_is_given_back_only_then(
+    start: Starts, folders: dict[str, Path]
+) -> None:
+    server = start(wanted(folders, "llama"), wanted(folders, "mistral"))
+    gone, thread = threading.Event(), server.threads.threads["llama"]
+
+    async def end() -> str:
+        assert await asyncio.to_thread(gone.wait, 60)
+        return "gone"
+
+    thread.end = end  # type: ignore[method-assign] # the test stands beside the end of a process
+    thread.kill()
+    until(lambda: states(server)["llama"] == "unhealthy")
+    assert table(server)["llama"]["error"] == "its process is ending"
+    listed = httpx.get(f"{server.root}/v1/models")
+    assert (listed.status_code, [entry["id"] for entry in listed.json()["data"]]) == (200, ["mistral"])
+    assert httpx.get(f"{server.root}/v1/models/llama").status_code == 404
+    assert load(server, "llama").json()["error"]["code"] == "model_unhealthy"
+    with ThreadPoolExecutor(1) as pool:
+        unloading = pool.submit(httpx.post, f"{server.root}/models/llama/unload", timeout=60)
+        until(lambda: states(server)["llama"] == "leaving")
+        assert table(server)["llama"]["device"] == "cpu"
+        gone.set()
+        told = unloading.result().json()
+    assert (told["state"], told["device"], told["bytes"]) == ("unloaded", "", 0)
+
+
+def test_a_process_that_is_still_loading_is_not_waited_for(
+    start: Starts, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: list[ModelThread] = []
+    kill, gate = ModelThread.kill, threading.Event()
+
+    def kill_and_note(thread: ModelThread) -> None:
+        killed.append(thread)
+        kill(thread)
+
+    def opens(threads: ModelThreads, *arguments: Any) -> Any:
+        assert gate.wait(60)
+        raise LoadError("nobody is there any more")
+
+    monkeypatch.setattr(ModelThread, "kill", kill_and_note)
+    monkeypatch.setattr(ModelThreads, "_open", opens)
+    server = start(wanted(folders, "llama", at_start=False))
+    ask_sync(endpoint(server), a_request(model="llama", **SHORT))
+    until(lambda: table(server)["llama"]["bytes"] > 0)
+    assert httpx.post(f"{server.root}/models/llama/unload").json()["state"] == "unloaded"
+    gate.set()
+    assert killed == [server.threads.threads["llama"]]
 
 
 def test_a_model_is_loaded_when_it_is_asked_for_and_who_asks_is_told_to_come_back(
