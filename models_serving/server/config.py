@@ -1,6 +1,7 @@
-"""Reads which models a server has. Errors name the place in the file. No torch here: the values themselves are checked
-by the process that loads the model."""
+"""Reads which models a server has. Errors name the place in the file. No torch here: most values are checked by the
+process that loads the model."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ _HOSTED: dict[str, type] = {"load": str, "pinned": bool}
 # What the catalogue says about a model to others. It may stand beside the rest; loading has no use for it.
 _PUBLISHED: dict[str, type] = {"licence": str, "card": dict}
 _LOADS = ("start", "request")
+DEVICE = re.compile(r"cpu|cuda:\d+")
 
 
 class ConfigError(Exception):
@@ -83,6 +85,7 @@ def read(file: str) -> list[Wanted]:
 
 def from_pairs(pairs: Sequence[str], common: Mapping[str, Any]) -> list[Wanted]:
     """The models of NAME=PATH arguments."""
+    _check_device(common, "--device")
     found = []
     for pair in pairs:
         name, _, path = pair.partition("=")
@@ -119,6 +122,7 @@ def _wanted(entry: Any, place: str, base: Path) -> Wanted:
         raise ConfigError(f"{place}.{missing[0]} is missing")
     if (load := entry.get("load", "start")) not in _LOADS:
         raise ConfigError(f"{place}.load is {' or '.join(_LOADS)}, not {load!r}")
+    _check_device(entry, f"{place}.device")
     files = {name: base / entry[name] for name in ("path", "chat_template") if name in entry}
     spec = {name: value for name, value in entry.items() if name in _KINDS}
     if adapters := entry.get("adapters"):
@@ -130,3 +134,9 @@ def _wanted(entry: Any, place: str, base: Path) -> Wanted:
         at_start=load == "start",
         pinned=entry.get("pinned", False),
     )
+
+
+def _check_device(said: Mapping[str, Any], place: str) -> None:
+    device = said.get("device", "auto")
+    if device not in ("auto", "cuda") and not DEVICE.fullmatch(device):
+        raise ConfigError(f"{place} is auto, cpu, cuda or cuda:N, not {device!r}")

@@ -120,6 +120,12 @@ def live(end: End, spec: ModelSpec, max_waiting: int, opens: Opens | None = None
     except LoadError as error:
         end.say({"refused": str(error)})
         return
+    except Exception as error:
+        # Files can be wrong in more ways than anybody lists; whoever serves them wants to know in which.
+        log.exception("%s cannot be loaded", spec.name)
+        said = " ".join(str(error).strip().splitlines()[:1])
+        end.say({"refused": f"{spec.name}: {type(error).__name__}: {said}"})
+        return
     Session(end, models).run(heard)
 
 

@@ -407,6 +407,7 @@ def test_the_process_serves_a_configuration_and_ends_running_answers_on_sigterm(
         ("- {name: a, path: b, slots: many}", "[0].slots must be int"),
         ("- {name: a, path: b, card: many}", "[0].card must be dict"),
         ("- {name: a, path: b, pinned: 1}", "[0].pinned must be bool"),
+        ("- {name: a, path: b, device: gpu}", "[0].device is auto, cpu, cuda or cuda:N, not 'gpu'"),
         ("- {name: a, path: b, load: later}", "[0].load is start or request, not 'later'"),
         ("- {name: a, path: b}\n- {name: a, path: c}", "two models have the same name"),
         ("- {name: a, path: b, slots: true}", "[0].slots must be int"),
@@ -427,6 +428,8 @@ def test_a_wrong_configuration_is_said_in_one_line(
     assert error in said
     assert main([]) == 1
     assert capsys.readouterr().err == "models_serving: nothing to serve: give --config or --model\n"
+    assert main(["--model", "a=b", "--device", "cuda0"]) == 1
+    assert capsys.readouterr().err == "models_serving: --device is auto, cpu, cuda or cuda:N, not 'cuda0'\n"
     assert main(["--model", "a=b", "--max-waiting", "0"]) == 1
     assert capsys.readouterr().err == "models_serving: --max-waiting is at least 1, not 0\n"
 
