@@ -126,8 +126,12 @@ class ServedModelAdmin(ModelAdmin):  # type: ignore[misc] # unfold ships no type
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         services.own_endpoint(served_model=form.instance)
-        if set(form.changed_data) & {"url", "backend", "served_name", "api_key_env", "options"}:
-            services.forget_standing(endpoints=form.instance.endpoints.all())
+        rows = form.instance.endpoints.all()
+        if not services.REACHED_BY & set(form.changed_data):
+            changed = [one for one in formsets[0].forms if services.REACHED_BY & set(one.changed_data)]
+            rows = rows.filter(pk__in=[one.instance.pk for one in changed])
+        if rows:
+            services.forget_standing(served_model=form.instance, endpoints=rows)
 
     # -- several at once -----------------------------------------------------------------------------------------------
     @admin.action(description="Check health now", permissions=["change"])

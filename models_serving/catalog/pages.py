@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.timesince import timesince
+
 from models_serving.catalog.board import is_at_rest
 from models_serving.catalog.models import HealthChange, ServedEndpoint, ServedModel
 from models_serving.catalog.pace import Pace, paces_of
@@ -30,10 +32,10 @@ def model_page(served_model: ServedModel, now: datetime) -> dict[str, object]:
 
 def _shown(row: ServedEndpoint, now: datetime) -> ShownEndpoint:
     under_way = row.open_requests.filter(until__gt=now).count()
-    return ShownEndpoint(row, under_way, is_at_rest(row, now), paces_of(row, now), _facts(row))
+    return ShownEndpoint(row, under_way, is_at_rest(row, now), paces_of(row, now), _facts(row, now))
 
 
-def _facts(row: ServedEndpoint) -> list[tuple[str, str]]:
+def _facts(row: ServedEndpoint, now: datetime) -> list[tuple[str, str]]:
     """What probe and trial found, in words."""
     found = row.capabilities
     server = " ".join(part for part in (row.dialect or found.get("dialect", ""), found.get("version", "")) if part)
@@ -50,5 +52,5 @@ def _facts(row: ServedEndpoint) -> list[tuple[str, str]]:
         ("ignores", ", ".join(found["ignored"]) or "nothing that was found out"),
         ("a seed", seed[found["seed_repeats"]]),
         ("token counts", "told" if found["counts_tokens"] else "not told"),
-        ("tried", f"{row.examined_at:%Y-%m-%d %H:%M}"),
+        ("tried", f"{row.examined_at:%Y-%m-%d %H:%M}, {timesince(row.examined_at, now)} ago"),
     ]

@@ -5,7 +5,7 @@ board that is shared by all who ask; `probe` looks what an endpoint serves, `exa
 
 from models_serving.client.asking import Board, NoPlace, Place, ask, nobody_able
 from models_serving.client.board import MemoryBoard, Served
-from models_serving.client.examining import ExaminationError, examine
+from models_serving.client.examining import ExaminationError, examine, version_of
 from models_serving.client.streaming import honoured, probe, stream, stream_sync
 from models_serving.outbound import OutboundError, set_guard
 
@@ -25,4 +25,5 @@ __all__ = [
     "set_guard",
     "stream",
     "stream_sync",
+    "version_of",
 ]

@@ -75,7 +75,7 @@ class _Examination:
         honours = known - set(ignored)
         return Capabilities(
             dialect=self.endpoint.dialect,
-            version=_version(self.endpoint),
+            version=version_of(self.endpoint),
             context=self.report.context,
             honours=tuple(sorted(honours)),
             refused=tuple(sorted(refused)),
@@ -155,7 +155,8 @@ def _counted(end: Finished | Failed) -> int | None:
     return end.usage.completion_tokens if isinstance(end, Finished) else None
 
 
-def _version(endpoint: Endpoint) -> str:
+def version_of(endpoint: Endpoint) -> str:
+    """The version that a server tells of itself, asked for within five seconds; empty where it does not."""
     try:
         backend = backend_named(endpoint.backend)
     except BackendError:

@@ -16,6 +16,7 @@ from django.urls import reverse
 from models_serving.catalog import beat, services, tasks
 from models_serving.catalog.board import CatalogBoard
 from models_serving.catalog.models import ModelRevision, ServedModel
+from models_serving.catalog.parameters import DEFAULTABLE
 from models_serving.catalog.queries import endpoint_for
 from models_serving.catalog.services import DeclarationError, check_health, record_revision, register_models, say_hello
 from models_serving.client import ask, asking
@@ -72,6 +73,23 @@ def test_a_declaration_makes_models_and_a_second_one_changes_only_what_it_names(
         ([{"name": "a b", "backend": "scripted"}], None),
         ([{"name": "a", "backend": "scripted", "options": [1]}], "[0].options: a mapping is needed"),
         ([{"name": "a", "backend": "scripted", "supported_parameters": ["sead"]}], None),
+        *(
+            ([{"name": "a", "backend": "scripted", "defaults": defaults}], f"[0].defaults: {error}")
+            for defaults, error in (
+                ({"temperature": "hot"}, "temperature is a number from 0 to 5, and not 'hot'"),
+                ({"top_p": 0}, "top_p is a number above 0, up to 1, and not 0"),
+                ({"min_p": True}, "min_p is a number from 0 to 1, and not True"),
+                ({"presence_penalty": -3}, "presence_penalty is a number from -2 to 2, and not -3"),
+                ({"max_tokens": 0}, "max_tokens is a whole number from 1 to 32768, and not 0"),
+                ({"top_k": 4.0}, "top_k is a whole number from 0, and not 4.0"),
+                ({"stop": "###"}, "stop is a list of texts, and not '###'"),
+                ({"stop": [""]}, "stop is a list of texts, and not ['']"),
+                (
+                    {"seed": 1},
+                    f"seed is unknown; known are {', '.join(DEFAULTABLE)}",
+                ),
+            )
+        ),
         ([{"name": "a", "backend": "scripted", "api_key_env": KEY}], None),
         ([{"name": "a", "backend": "scripted", "api_key_env": "SECRET_KEY"}], None),
         ([{"name": "a", "backend": "scripted"}] * 2, "declared twice: a"),

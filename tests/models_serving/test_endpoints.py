@@ -315,7 +315,7 @@ def test_a_model_is_as_well_as_its_best_endpoint_and_changes_are_written_down_on
     own, further = sorted(rows(model), key=lambda one: one.url)
     assert (model.health, own.health, further.health) == ("healthy", "unhealthy", "healthy")
     assert model.health_detail.startswith("http://127.0.0.1:1/v1: no connection")
-    assert further.capabilities == {"dialect": "vllm", "context": 4096}
+    assert further.capabilities == {"dialect": "vllm", "version": "0.11.0", "context": 4096}
     assert sorted(HealthChange.objects.values_list("health", "at")) == [("healthy", NOW), ("unhealthy", NOW)]
     stub.shut()
     check_health(served_model=model, now=NOW + timedelta(minutes=5))

@@ -3,6 +3,7 @@
 from models_serving.catalog.services.answering import Wish, real_answers
 from models_serving.catalog.services.declaring import (
     DECLARED,
+    REACHED_BY,
     DeclarationError,
     endpoint_problems,
     forget_standing,
@@ -27,6 +28,7 @@ from models_serving.catalog.services.revisions import record_revision
 
 __all__ = [
     "DECLARED",
+    "REACHED_BY",
     "DeclarationError",
     "Wish",
     "check_all_health",

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from models_serving.backends import BACKENDS
 from models_serving.backends.dialects import DIALECTS
 from models_serving.catalog.models import ServedEndpoint, ServedModel
+from models_serving.catalog.parameters import wrong_values
 from models_serving.contracts import Sampling
 
 DECLARED = (
@@ -30,6 +31,8 @@ DECLARED = (
     "price_currency",
 )
 _REACHED_BY = ("backend", "url", "served_name", "api_key_env", "options")
+# what tells where and how an endpoint is asked
+REACHED_BY = frozenset({*_REACHED_BY, "dialect"})
 _OF_AN_ENDPOINT = ("url", "backend", "served_name", "api_key_env", "options", "dialect", "most_at_once")
 
 
@@ -69,13 +72,10 @@ def _register(declared: Any, place: str, default_url: str) -> ServedModel:
     if served_model.backend == "openai_compatible" and "url" not in declared and default_url:
         served_model.url = default_url
     is_reached_differently = before != [getattr(served_model, name) for name in _REACHED_BY]
-    if is_reached_differently:
-        served_model.health = ServedModel.Health.UNKNOWN
-        served_model.health_detail = ""
     _check(served_model, place)
     served_model.save()
     if is_reached_differently:
-        forget_standing(endpoints=served_model.endpoints.all())
+        forget_standing(served_model=served_model, endpoints=served_model.endpoints.all())
     if "endpoints" in declared:
         _further(served_model, declared["endpoints"], f"{place}.endpoints")
     return served_model
@@ -93,16 +93,22 @@ def _further(served_model: ServedModel, declared: Any, place: str) -> None:
         if unknown := sorted(set(map(str, said)) - set(_OF_AN_ENDPOINT)):
             raise DeclarationError(f"{place}[{number}].{unknown[0]} is unknown; known are {', '.join(_OF_AN_ENDPOINT)}")
         found = served_model.endpoints.filter(url=said["url"]).first() or ServedEndpoint(served_model=served_model)
+        before = [getattr(found, name) for name in sorted(REACHED_BY)]
         for name, value in said.items():
             setattr(found, name, value)
         check_endpoint(found, f"{place}[{number}]")
         found.save()
+        if before != [getattr(found, name) for name in sorted(REACHED_BY)]:
+            forget_standing(served_model=served_model, endpoints=served_model.endpoints.filter(pk=found.pk))
         urls.append(found.url)
     served_model.endpoints.exclude(url__in=["", *urls]).delete()
 
 
-def forget_standing(*, endpoints: QuerySet[ServedEndpoint]) -> None:
-    """They are reached differently from now on: what was found about them counts no more."""
+def forget_standing(*, served_model: ServedModel, endpoints: QuerySet[ServedEndpoint]) -> None:
+    """These endpoints of the model are reached differently from now on: what was found about them counts no more, nor
+    does the model's health, which may be theirs."""
+    served_model.health, served_model.health_detail = ServedModel.Health.UNKNOWN, ""
+    served_model.save(update_fields=["health", "health_detail"])
     endpoints.update(
         health=ServedModel.Health.UNKNOWN,
         health_detail="",
@@ -163,8 +169,8 @@ def problems(served_model: ServedModel) -> dict[str, str]:
     supported = served_model.supported_parameters
     if supported is not None and not (isinstance(supported, list) and set(map(str, supported)) <= set(known)):
         found["supported_parameters"] = f"a list of {', '.join(known)} is needed, or nothing"
-    if isinstance(served_model.defaults, dict) and not set(map(str, served_model.defaults)) <= {*known} - {"seed"}:
-        found["defaults"] = f"a mapping of {', '.join(name for name in known if name != 'seed')} is needed"
+    if isinstance(served_model.defaults, dict) and (wrong := next(wrong_values(served_model.defaults), None)):
+        found["defaults"] = wrong
     priced = served_model.price_input is not None or served_model.price_output is not None
     if priced and len(served_model.price_currency) != 3:
         found["price_currency"] = "a price has a currency of three letters"

@@ -1,7 +1,7 @@
 """Writes about one endpoint: where it is, whether it takes work, what it was found able to do, a greeting."""
 
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from models_serving.catalog.board import CatalogBoard
@@ -45,7 +45,8 @@ def move_endpoint(*, endpoint: ServedEndpoint, state: str) -> None:
 
 def examine_endpoint(*, endpoint: ServedEndpoint, now: datetime) -> Capabilities:
     """Try what it can do, and keep what was found. Raises `ExaminationError` where it does not answer."""
-    found = examine(endpoint_of(endpoint), endpoint.asked_as)
+    # which server it is now is found out anew, unless somebody says so
+    found = examine(replace(endpoint_of(endpoint), dialect=endpoint.dialect), endpoint.asked_as)
     endpoint.capabilities, endpoint.examined_at = asdict(found), now
     endpoint.save(update_fields=["capabilities", "examined_at"])
     return found

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, transaction
@@ -13,7 +14,7 @@ from models_serving.catalog.models import FirstToken, HealthChange, ServedEndpoi
 from models_serving.catalog.queries import enabled_models, endpoint_of
 from models_serving.catalog.services.endpoints import own_endpoint
 from models_serving.catalog.services.revisions import revision_of
-from models_serving.client import probe
+from models_serving.client import probe, version_of
 from models_serving.contracts import Report
 
 _PROBES_AT_ONCE = 8
@@ -24,6 +25,7 @@ KEPT = timedelta(days=1)
 # of what is kept of an endpoint's health, the newest so many
 CHANGES_KEPT = 200
 _FOUND = ("dialect", "version", "context")
+_NOTED = ("health", "health_detail", "health_checked_at", "capabilities", "examined_at")
 Health = ServedModel.Health
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ def check_these(*, served_models: Sequence[ServedModel], now: datetime) -> list[
     nothing is written while an endpoint is waited for."""
     asked = [(model, endpoint) for model in served_models for endpoint in _asked_endpoints(model)]
     with ThreadPoolExecutor(_PROBES_AT_ONCE) as pool:
-        reports: Iterable[Report] = list(pool.map(lambda pair: probe(endpoint_of(pair[1]), pair[1].asked_as), asked))
+        reports: Iterable[Report] = list(pool.map(lambda pair: _looked(pair[1], now), asked))
     told: dict[int, list[tuple[ServedEndpoint, Report]]] = {model.pk: [] for model in served_models}
     for (model, endpoint), report in zip(asked, reports, strict=True):
         with _whatever_happens_to(endpoint):
@@ -94,29 +96,61 @@ def _asked_endpoints(served_model: ServedModel) -> list[ServedEndpoint]:
     return endpoints
 
 
-def _is_forgiven(endpoint: ServedEndpoint, report: Report, now: datetime) -> bool:
-    """One probe without an answer says little, and studies wait for each of their models."""
-    answered = endpoint.health_checked_at if endpoint.health == Health.HEALTHY else None
-    return not report.reachable and answered is not None and answered > now - FORGIVEN
+def _looked(endpoint: ServedEndpoint, now: datetime) -> Report:
+    """What it says that it serves; and which version its server has, when it is heard of again and then once a minute,
+    because some servers have to look for that."""
+    reached = endpoint_of(endpoint)
+    report = probe(reached, endpoint.asked_as)
+    checked = endpoint.health_checked_at if endpoint.health == Health.HEALTHY else None
+    if not report.serves or (checked is not None and checked.minute == now.minute):
+        return report
+    return replace(report, version=version_of(replace(reached, dialect=endpoint.dialect or report.dialect)))
 
 
 def _note_endpoint(endpoint: ServedEndpoint, report: Report, now: datetime) -> None:
-    if _is_forgiven(endpoint, report, now):
-        return
-    before = endpoint.health, endpoint.health_detail
-    endpoint.health = Health.HEALTHY if report.reachable and report.serves else Health.UNHEALTHY
-    endpoint.health_detail = report.error[:500]
-    endpoint.health_checked_at = now
-    found = {name: value for name in _FOUND if (value := getattr(report, name))}
+    """Compared with what stands there now, because another check, a trial or somebody in the admin may have been
+    quicker. The endpoint as the caller has it says afterwards what is stored."""
     with transaction.atomic():
-        # what a trial found meanwhile stays; and only these, because somebody may be changing the rest in the admin
-        locked = ServedEndpoint.objects.select_for_update(no_key=True).filter(pk=endpoint.pk)
-        endpoint.capabilities = (locked.values_list("capabilities", flat=True).first() or {}) | found
-        endpoint.save(update_fields=["health", "health_detail", "health_checked_at", "capabilities"])
-    if before != (endpoint.health, endpoint.health_detail):
-        HealthChange.objects.create(endpoint=endpoint, health=endpoint.health, detail=endpoint.health_detail, at=now)
-        old = endpoint.health_changes.values_list("pk", flat=True)[CHANGES_KEPT:]
+        known = ServedEndpoint.objects.select_for_update(no_key=True).filter(pk=endpoint.pk).first()
+        if known is None:
+            raise ValueError("the endpoint was deleted meanwhile")
+        if not (_is_newer(known, now) or _is_forgiven(known, report, now)):
+            _note_report(known, report, now)
+    for name in _NOTED:
+        setattr(endpoint, name, getattr(known, name))
+
+
+def _is_newer(known: ServedEndpoint, now: datetime) -> bool:
+    return known.health_checked_at is not None and known.health_checked_at > now
+
+
+def _is_forgiven(known: ServedEndpoint, report: Report, now: datetime) -> bool:
+    """One probe without an answer says little, and studies wait for each of their models."""
+    answered = known.health_checked_at if known.health == Health.HEALTHY else None
+    return not report.reachable and answered is not None and answered > now - FORGIVEN
+
+
+def _note_report(known: ServedEndpoint, report: Report, now: datetime) -> None:
+    before = known.health, known.health_detail
+    known.health = Health.HEALTHY if report.reachable and report.serves else Health.UNHEALTHY
+    known.health_detail = report.error[:500]
+    known.health_checked_at = now
+    if _is_another_server(known, report):
+        known.capabilities, known.examined_at = {}, None
+    known.capabilities |= {name: value for name in _FOUND if (value := getattr(report, name))}
+    known.save(update_fields=_NOTED)
+    if before != (known.health, known.health_detail):
+        HealthChange.objects.create(endpoint=known, health=known.health, detail=known.health_detail, at=now)
+        old = known.health_changes.values_list("pk", flat=True)[CHANGES_KEPT:]
         HealthChange.objects.filter(pk__in=list(old)).delete()
+
+
+def _is_another_server(known: ServedEndpoint, report: Report) -> bool:
+    """Whether something else answers there than what was found before: what a trial found says nothing about it."""
+    before = known.capabilities
+    other_kind = report.serves and not known.dialect and before.get("dialect", report.dialect) != report.dialect
+    other_version = report.version and before.get("version") and before["version"] != report.version
+    return bool(other_kind or other_version)
 
 
 def _note_model(served_model: ServedModel, told: Sequence[tuple[ServedEndpoint, Report]], now: datetime) -> None:
@@ -131,7 +165,10 @@ def _note_model(served_model: ServedModel, told: Sequence[tuple[ServedEndpoint, 
     served_model.health = Health.HEALTHY if healthy else Health.UNHEALTHY
     served_model.health_detail = ("; ".join(ill) if told else "no endpoint of it is switched on")[:500]
     served_model.health_checked_at = now
-    served_model.save(update_fields=["health", "health_detail", "health_checked_at"])
+    fields = ("health", "health_detail", "health_checked_at")
+    # a later check may have been quicker
+    rows = ServedModel.objects.filter(pk=served_model.pk).exclude(health_checked_at__gt=now)
+    rows.update(**{name: getattr(served_model, name) for name in fields})
     for endpoint, report in told:
         if report in well and "engine" in report.facts:
             # An endpoint that names its exact state before it answers is known before its first answer.
