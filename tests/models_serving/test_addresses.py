@@ -40,8 +40,12 @@ def test_public_addresses_and_those_that_are_named_may_be_asked(named: list[str]
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1", "10.0.0.5", "192.168.1.1", "172.17.0.2", "::1", "fd12::1", "100.64.0.1"]
-)
+    "address",
+    [
+        "127.0.0.1", "10.0.0.5", "192.168.1.1", "172.17.0.2", "::1", "fd12::1", "100.64.0.1",
+        "64:ff9b:1::7f00:1", "fec0::1", "::7f00:1", "::ffff:0:7f00:1", "::808:808",
+    ],
+)  # fmt: skip
 def test_a_private_address_is_refused_with_the_setting_that_would_allow_it(address: str) -> None:
     assert refused(["10.1.0.0/16"], "gpu", address) == (
         f"gpu is at the private address {address}; HOSTS has to name the host, its address or its network"
@@ -60,6 +64,9 @@ def test_the_server_of_the_settings_may_be_private_at_its_own_port_only() -> Non
         ("::ffff:169.254.169.254", "169.254.169.254"),
         ("64:ff9b::a9fe:a9fe", "169.254.169.254"),
         ("2002:a9fe:a9fe::", "169.254.169.254"),
+        ("64:ff9b:1::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe"),
+        ("::a9fe:a9fe", "::a9fe:a9fe"),
+        ("::ffff:0:a9fe:a9fe", "::ffff:0:a9fe:a9fe"),
         ("fe80::1", "fe80::1"),
         ("fd00:ec2::254", "fd00:ec2::254"),
         ("100.100.100.200", "100.100.100.200"),
