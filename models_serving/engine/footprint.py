@@ -83,8 +83,10 @@ def placed(spec: ModelSpec, device: str) -> ModelSpec:
 
 def keep_within(device: str, limit: int) -> None:
     """From now on this process gets no more than `limit` bytes of a CUDA device: an allocation beyond it fails here and
-    not in a neighbour. Memory of the machine itself has no such limit; there the system ends whom it must."""
+    not in a neighbour. It is this thread's device from now on, so that nothing is taken of the first one unasked.
+    Memory of the machine itself has no such limit; there the system ends whom it must."""
     if device.startswith("cuda"):
+        torch.cuda.set_device(device)
         total = torch.cuda.get_device_properties(device).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, (limit - _CUDA_CONTEXT) / total), device)
 

@@ -5,6 +5,7 @@ import dataclasses
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,9 @@ def open_all(spec: ModelSpec, *, max_waiting: int = 64) -> dict[str, OpenModel]:
     runner = Runner(loaded.model, loaded.layers, slots=spec.slots, max_len=loaded.max_len, adapters=bank)
     engine = Engine(runner, loaded.tokenizer, loaded.eos, max_waiting=max_waiting, name=spec.name)
     engine.start()
+    if runner.on_cuda:
+        # Each thread has a device of its own, at first the first one.
+        engine.between_steps(partial(torch.cuda.set_device, loaded.model.device))
     try:
         checked = check(loaded, engine, bank, adapters)
     except LoadError:

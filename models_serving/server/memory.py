@@ -13,7 +13,11 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?", re.IGNORECASE)
 
 
 class NoRoomError(Exception):
-    """The model does not fit, even without those that may be taken out."""
+    """The model does not fit now, even without those that may be taken out."""
+
+
+class NeverFitsError(Exception):
+    """There is no such device here, or none that may ever give so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,12 @@ class Memory:
     def __init__(self, budgets: Mapping[str, int]) -> None:
         self.budgets = dict(budgets)
 
-    def learn(self, devices: Mapping[str, int]) -> None:
-        """What the machine has, in bytes: devices without a budget get one."""
+    def learn(self, devices: Mapping[str, int]) -> list[str]:
+        """What the machine has, in bytes: devices without a budget get one. Returns those of a budget that it has
+        not."""
         for device, total in devices.items():
             self.budgets.setdefault(device, int(total * SHARE))
+        return sorted(set(self.budgets) - set(devices))
 
     def place(
         self, need: int, wanted: str, *, there: Sequence[str], held: Sequence[Holder], idle: Sequence[str]
@@ -56,9 +62,15 @@ class Memory:
 
         `wanted` is a device, "cuda" for any CUDA device, or "auto": CUDA where there is one. `idle` names models that
         may leave, the longest unused first. Of several devices the one counts that fewest have to leave for, then the
-        one with most room. Raises `NoRoomError`."""
+        one with most room. Raises `NoRoomError`, `NeverFitsError`."""
         found = []
-        for device in _candidates(wanted, there):
+        candidates = _candidates(wanted, there)
+        if not candidates:
+            raise NeverFitsError(f"there is no device {wanted} here, only {', '.join(there)}")
+        if need > (most := max(self.budgets.get(device, 0) for device in candidates)):
+            devices = ", ".join(candidates)
+            raise NeverFitsError(f"{spoken(need)} never fit on {devices}, where {spoken(most)} may be taken")
+        for device in candidates:
             free = self.budgets.get(device, 0) - sum(holder.bytes for holder in held if holder.device == device)
             leaving: list[str] = []
             room = {holder.name: holder.bytes for holder in held if holder.device == device}
@@ -71,7 +83,7 @@ class Memory:
             if free >= need:
                 found.append((len(leaving), -free, device, leaving))
         if not found:
-            devices = ", ".join(_candidates(wanted, there)) or wanted
+            devices = ", ".join(candidates)
             raise NoRoomError(f"{spoken(need)} do not fit on {devices} beside the models that are in use")
         _, _, device, leaving = min(found)
         return device, leaving

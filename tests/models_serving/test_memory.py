@@ -1,5 +1,6 @@
-"""Where a model goes and who leaves for it: arithmetic, no model."""
+"""Where a model goes and who leaves for it."""
 
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,7 +8,10 @@ import pytest
 import torch
 
 from models_serving.engine import footprint
-from models_serving.server.memory import Holder, Memory, NoRoomError, size
+from models_serving.engine.loading import ModelSpec
+from models_serving.engine.opening import open_model
+from models_serving.engine.runner import Runner
+from models_serving.server.memory import Holder, Memory, NeverFitsError, NoRoomError, size
 
 GPUS = ["cpu", "cuda:0", "cuda:1"]
 BUDGETS = {"cpu": 100, "cuda:0": 10, "cuda:1": 10}
@@ -50,9 +54,19 @@ def test_nobody_leaves_where_there_is_room_and_else_the_longest_unused_does() ->
 
 def test_what_fits_nowhere_is_refused_and_nobody_leaves_in_vain() -> None:
     held = [Holder("a", "cuda:0", 6), Holder("b", "cuda:1", 4)]
-    for need, wanted in ((11, "auto"), (7, "auto"), (1, "cuda:7")):
-        with pytest.raises(NoRoomError):
-            place(need, wanted, held=held)
+    with pytest.raises(NoRoomError):
+        place(7, held=held)
+
+
+def test_what_no_device_could_ever_hold_is_said_to_be_so() -> None:
+    with pytest.raises(NeverFitsError, match=r"^11 MiB never fit on cuda:0, cuda:1, where 10 MiB may be taken$"):
+        Memory({name: size * 2**20 for name, size in BUDGETS.items()}).place(
+            11 * 2**20, "auto", there=GPUS, held=[], idle=[]
+        )
+    with pytest.raises(NeverFitsError, match=r"^there is no device cuda:7 here, only cpu, cuda:0, cuda:1$"):
+        place(1, "cuda:7")
+    with pytest.raises(NeverFitsError, match=r"^there is no device cuda here, only cpu$"):
+        Memory(BUDGETS).place(1, "cuda", there=["cpu"], held=[], idle=[])
 
 
 def test_of_the_machines_memory_a_group_may_be_given_a_part(tmp_path: Path) -> None:
@@ -72,13 +86,28 @@ def test_a_process_on_a_cuda_device_gets_what_was_booked_and_no_more(monkeypatch
     shares: list[tuple[float, str]] = []
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=80 * 2**30))
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda *share: shares.append(share))
+    own: list[str] = []
+    monkeypatch.setattr(torch.cuda, "set_device", own.append)
     footprint.keep_within("cuda:1", 20 * 2**30)
     footprint.keep_within("cpu", 20 * 2**30)
     # Half a GiB is CUDA's own.
-    assert shares == [(19.5 / 80, "cuda:1")]
+    assert (shares, own) == ([(19.5 / 80, "cuda:1")], ["cuda:1"])
+
+
+def test_the_thread_that_computes_is_on_the_models_device(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, str]] = []
+    monkeypatch.setattr(Runner, "on_cuda", property(lambda runner: True))
+    monkeypatch.setattr(
+        torch.cuda, "set_device", lambda device: said.append((threading.current_thread().name, str(device)))
+    )
+    open_model(ModelSpec("m", str(folders["llama"]), slots=1)).engine.close()
+    assert said == [("engine-m", "cpu")]
 
 
 def test_a_device_without_a_budget_gives_nine_tenths_of_what_it_has() -> None:
     memory = Memory({"cuda:0": 5})
-    memory.learn({"cpu": 1000, "cuda:0": 1000})
+    assert memory.learn({"cpu": 1000, "cuda:0": 1000}) == []
     assert memory.budgets == {"cuda:0": 5, "cpu": 900}
+    assert memory.learn({"cpu": 1000}) == ["cuda:0"]
