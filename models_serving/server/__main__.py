@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from models_serving.server.config import ConfigError, wanted_models
+from models_serving.server.config import DEVICE, ConfigError, wanted_models
 from models_serving.server.memory import size
 from models_serving.server.process import Launcher
 
@@ -65,6 +65,8 @@ def _budgets(said: Sequence[str]) -> dict[str, int]:
     budgets = {}
     for pair in said:
         device, _, text = pair.partition("=")
+        if not DEVICE.fullmatch(device):
+            raise ConfigError(f"--memory names cpu or cuda:N, not {device!r}")
         try:
             budgets[device] = size(text)
         except ValueError as error:

@@ -90,6 +90,8 @@ class Desk:
             return self._ready[1]
 
     async def _how(self, one: Served) -> str:
+        if one.no_room and one.wanted.at_start and not one.ever_ready:
+            return f"no room: {one.error}"
         if one.state != "ready" or one.line is None:
             return f"{one.state}: {one.error}" if one.error else one.state
         return await _say_something(one.name, one.line)

@@ -7,6 +7,7 @@ that is not loaded is loaded when it is asked for, into free memory or into that
 
 import asyncio
 import logging
+import math
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any, Literal
 
 from models_serving.server.config import Wanted
 from models_serving.server.line import Line, RefusedError
-from models_serving.server.memory import Holder, Memory, NoRoomError, spoken
+from models_serving.server.memory import Holder, Memory, NeverFitsError, NoRoomError, spoken
 from models_serving.server.metrics import Seen, Tally
 from models_serving.server.process import Started
 from models_serving.server.wire import ApiError
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 Launch = Callable[[Mapping[str, Any]], Awaitable[Started]]
 State = Literal["unloaded", "loading", "ready", "leaving", "unhealthy"]
 FIRST_PAUSE, LONGEST_PAUSE, LIVED_LONG = 0.5, 30.0, 60.0
+# Where there was no room it is not looked for again at once: each look starts a process.
+NO_ROOM_SECONDS = 10.0
 LOOK_SECONDS, DEAF_SECONDS, STILL_SECONDS = 5.0, 60.0, 180.0
 
 
@@ -45,6 +48,8 @@ class Served:
         self.keeper: asyncio.Task[None] | None = None
         self.changed = asyncio.Event()
         self.ever_ready = False
+        # When it was last seen that there is no room for it.
+        self.no_room: float | None = None
 
     def become(self, state: State, error: str = "") -> None:
         """Note the state and wake who waits for one."""
@@ -88,7 +93,8 @@ class Fleet:
     ) -> None:
         self.models = {one.name: Served(one) for one in wanted}
         self.memory = Memory(budgets or {})
-        # Models that could not be loaded even once, with the reason; and whether there is any such.
+        # Models that could not be loaded even once, with the reason; and whether one of them was to be there from the
+        # start.
         self.refusals: dict[str, str] = {}
         self.refused = asyncio.Event()
         self._launch = launch
@@ -127,6 +133,10 @@ class Fleet:
         if one.state == "ready" and one.line and not one.line.broken.is_set():
             return one, one.line
         if one.state == "unloaded":
+            if one.no_room and (left := one.no_room + NO_ROOM_SECONDS - time.monotonic()) > 0:
+                one.tally.declined(503)
+                message = f"the model {name!r} cannot be loaded now: {one.error}"
+                raise ApiError(503, message, param="model", code="no_room", retry_after=math.ceil(left))
             self._begin(one)
         words = {
             "loading": "is being loaded",
@@ -176,6 +186,7 @@ class Fleet:
         return Seen(one.name, one.device, one.tally, up, in_flight, taken, load, engine)
 
     def _begin(self, one: Served) -> None:
+        one.no_room = None
         one.become("loading")
         one.keeper = asyncio.create_task(self._keep(one))
         # However the keeper ends, and whoever still waits for that.
@@ -202,13 +213,14 @@ class Fleet:
                 how = f"its process ended ({await self._live(one)})"
             except NoRoomError as error:
                 log.warning("%s: %s", one.name, error)
-                one.error = str(error)
+                one.error, one.no_room = str(error), time.monotonic()
                 return
+            except NeverFitsError as error:
+                how = f"{one.name}: {error}"
+                self._note_refusal(one, how)
             except RefusedError as error:
                 how = str(error)
-                if not one.ever_ready:
-                    self.refusals[one.name] = how
-                    self.refused.set()
+                self._note_refusal(one, how)
             except TimeoutError:
                 how = f"it was not ready within {self._load_seconds:g} s"
             except Exception as error:
@@ -220,6 +232,12 @@ class Fleet:
             one.become("unhealthy", f"{how}; it starts again in {pause:g} s")
             log.warning("%s: %s", one.name, one.error)
             await asyncio.sleep(pause)
+
+    def _note_refusal(self, one: Served, why: str) -> None:
+        if not one.ever_ready:
+            self.refusals[one.name] = why
+            if one.wanted.at_start:
+                self.refused.set()
 
     async def _live(self, one: Served) -> str:
         """One life of a process, from its start to its end; returns how it ended."""
@@ -266,7 +284,8 @@ class Fleet:
 
     async def _place(self, one: Served, plan: Mapping[str, Any]) -> None:
         async with self._placing:
-            self.memory.learn(plan["devices"])
+            for device in self.memory.learn(plan["devices"]):
+                log.warning("--memory names %s, which this machine does not have", device)
             held = [Holder(other.name, other.device, other.bytes) for other in self.models.values() if other.device]
             device, leaving = self.memory.place(
                 plan["bytes"],

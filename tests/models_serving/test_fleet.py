@@ -14,9 +14,11 @@ import pytest
 
 from models_serving.client import stream_sync
 from models_serving.contracts import Chunk, Endpoint, Failed, Finished
-from models_serving.engine.loading import LoadError
+from models_serving.engine import footprint
+from models_serving.engine.loading import LoadError, ModelSpec
 from models_serving.server import fleet as fleet_module
 from models_serving.server.config import Wanted
+from models_serving.server.memory import spoken
 from models_serving.server.metrics import Seen, Tally, page
 from models_serving.server.wire import ApiError
 from tests.models_serving.asking import a_request, ask_sync
@@ -245,6 +247,50 @@ def one_at_a_time(start: Starts, folders: dict[str, Path], keep_seconds: float, 
         wanted(folders, "mistral", at_start=False),
         fleet_options={"budgets": {"cpu": int(1.5 * need)}, "keep_seconds": keep_seconds},
     )
+
+
+def test_a_model_without_room_says_so_to_whoever_asks_and_the_server_is_not_ready(
+    start: Starts, folders: dict[str, Path]
+) -> None:
+    need = footprint.needed(ModelSpec("m", str(folders["llama"]), slots=2, max_len=256))
+    server = start(
+        wanted(folders, "llama", pinned=True),
+        wanted(folders, "mistral", pinned=True),
+        fleet_options={"budgets": {"cpu": int(1.5 * need)}},
+    )
+    found = states(server)
+    out = next(name for name in found if found[name] == "unloaded")
+    why = f"{spoken(table(server)[out]['bytes'] or need)} do not fit on cpu beside the models that are in use"
+    ready = httpx.get(f"{server.root}/readyz")
+    assert (ready.status_code, ready.json()["models"][out]) == (503, f"no room: {why}")
+    starts = table(server)[out]["starts"]
+    for _ in range(2):
+        refused = httpx.post(f"{server.root}/v1/completions", json={"model": out, "prompt": "hello"})
+        error = refused.json()["error"]
+        assert (refused.status_code, error["code"], refused.headers["Retry-After"]) == (503, "no_room", "10")
+        assert error["message"] == f"the model {out!r} cannot be loaded now: {why}"
+    assert load(server, out).json()["error"]["code"] == "no_room"
+    assert table(server)[out]["starts"] == starts + 1
+    assert server.fleet.refusals == {}
+
+
+def test_a_model_that_can_never_fit_or_whose_device_is_not_there_is_refused(
+    start: Starts, folders: dict[str, Path]
+) -> None:
+    llama = wanted(folders, "llama")
+    large, lost = Wanted(llama.spec | {"name": "large"}), Wanted(llama.spec | {"name": "lost", "device": "cuda:63"})
+    server = start(large, lost, fleet_options={"budgets": {"cpu": 1024}})
+    until(lambda: len(server.fleet.refusals) == 2)
+    assert re.fullmatch(r"large: \d+ MiB never fit on cpu, where 0 MiB may be taken", server.fleet.refusals["large"])
+    assert server.fleet.refusals["lost"] == "lost: there is no device cuda:63 here, only cpu"
+    assert server.fleet.refused.is_set()
+    assert httpx.get(f"{server.root}/readyz").status_code == 503
+
+
+def test_a_refusal_of_a_model_that_was_not_to_be_there_from_the_start_ends_no_server(start: Starts) -> None:
+    server = start(Wanted({"name": "lost", "path": "/nowhere/at/all"}, at_start=False))
+    assert load(server, "lost").status_code == 503
+    assert (list(server.fleet.refusals), server.fleet.refused.is_set()) == (["lost"], False)
 
 
 def load(server: RunningServer, name: str) -> httpx.Response:

@@ -430,6 +430,8 @@ def test_a_wrong_configuration_is_said_in_one_line(
     assert capsys.readouterr().err == "models_serving: nothing to serve: give --config or --model\n"
     assert main(["--model", "a=b", "--device", "cuda0"]) == 1
     assert capsys.readouterr().err == "models_serving: --device is auto, cpu, cuda or cuda:N, not 'cuda0'\n"
+    assert main(["--model", "a=b", "--memory", "cuda=70GiB"]) == 1
+    assert capsys.readouterr().err == "models_serving: --memory names cpu or cuda:N, not 'cuda'\n"
     assert main(["--model", "a=b", "--max-waiting", "0"]) == 1
     assert capsys.readouterr().err == "models_serving: --max-waiting is at least 1, not 0\n"
 
