@@ -6,6 +6,7 @@ from annotation.items.models import Candidate, Generation
 from annotation.items.recipes import RECIPES
 from annotation.items.recipes.diverse_set import answers_in
 from annotation.studies.document.models import ModelRules
+from annotation.studies.serving import limits_of
 from models_serving.contracts import (
     Failed,
     FailureKind,
@@ -14,7 +15,6 @@ from models_serving.contracts import (
     GenerationRequest,
     Message,
     Sampling,
-    TimeLimits,
     Timings,
 )
 
@@ -33,18 +33,15 @@ def decided_request(
     """What was decided when the candidate was drawn, as a request. The seed is the platform's own wish: it is left out
     where the endpoint does not know seeds; what the study's document asks for never is. `key`, `live` and `waited`:
     whose request it is, see `GenerationRequest`."""
+    if generation.served_model is None:
+        raise LookupError(f"candidate {generation.candidate_id} has no served model")
     decided = generation.candidate.request
     sampling = dict(decided["sampling"]) | {"stop": tuple(decided["sampling"].get("stop", ()))}
     return GenerationRequest(
         model=generation.pool_entry,
         messages=tuple(Message(message["role"], message["content"]) for message in decided["messages"]),
         sampling=Sampling(**sampling, seed=decided["seed"]),
-        limits=TimeLimits(
-            first_token=rules.deadline,
-            between_tokens=rules.deadline,
-            total=rules.deadline,
-            max_chars=rules.max_chars * decided.get("answers", 1),
-        ),
+        limits=limits_of(rules, generation.served_model, live=live, answers=decided.get("answers", 1)),
         request_id=str(generation.pk),
         wishes=frozenset({"seed"}),
         key=key,

@@ -7,6 +7,7 @@ from typing import Any
 
 from annotation.studies.document import StudyDocument
 from annotation.studies.document.models import ModelRules, PoolEntry
+from annotation.studies.document.steps import ConversationsStep
 from annotation.studies.mistakes import nearest
 from models_serving.catalog.models import ServedModel
 from models_serving.catalog.queries import context_of, honoured_by, taking_work
@@ -49,7 +50,7 @@ def unanswering_problems(document: StudyDocument, now: datetime) -> Problems:
     silent or unable is asked for a tiny real answer with the entry's own messages and parameters, all at once."""
     if document.models is None:
         return []
-    rules = document.models
+    rules, target = document.models, _target(document)
     models = {one.name: one for one in taking_work().filter(name__in={entry.served_name for entry in rules.pool})}
     silent = unanswering(names=models, now=now)
     found: dict[int, str] = {}
@@ -58,7 +59,7 @@ def unanswering_problems(document: StudyDocument, now: datetime) -> Problems:
         name, model = entry.served_name, models.get(entry.served_name)
         if name in silent:
             found[number] = f"does not answer: {silent[name] or 'nothing is heard of it'}"
-        elif model is not None and (unable := next(_unable(model, rules.sent_to(entry, model.defaults)), None)):
+        elif model is not None and (unable := next(_unable(model, rules.sent_to(entry, model.defaults), target), None)):
             found[number] = unable
         elif model is not None:
             wishes[number] = Wish(model, _request(rules, entry, model))
@@ -66,10 +67,30 @@ def unanswering_problems(document: StudyDocument, now: datetime) -> Problems:
     return [(f"models.pool.{number}", f"{rules.pool[number].served_name} {found[number]}") for number in sorted(found)]
 
 
-def _unable(model: ServedModel, sent: dict[str, Any]) -> Iterator[str]:
+def limits_of(rules: ModelRules, served_model: ServedModel, *, live: bool, answers: int = 1) -> TimeLimits:
+    """How long each phase of an answer may take: as the catalogue says for the model, within the study's deadline. For
+    a batch nobody waits, and it stands behind people: its first token only has to come before the deadline."""
+    return TimeLimits(
+        first_token=min(served_model.first_token_limit, rules.deadline) if live else rules.deadline,
+        between_tokens=min(served_model.between_tokens_limit, rules.deadline),
+        total=rules.deadline,
+        max_chars=rules.max_chars * answers,
+    )
+
+
+def _target(document: StudyDocument) -> float:
+    """The slowest first token that a step's admission counts as in time."""
+    steps = [step for step in document.steps if isinstance(step, ConversationsStep) and step.admission is not None]
+    return max((step.admission.first_token for step in steps if step.admission is not None), default=0.0)
+
+
+def _unable(model: ServedModel, sent: dict[str, Any], target: float) -> Iterator[str]:
     """What is known beforehand to go wrong."""
     if unknown := sorted({name for name, value in sent.items() if value != []} - honoured_by(model)):
         yield f"does not honour {', '.join(unknown)}"
+    if target > model.first_token_limit:
+        wanted = f"{model.first_token_limit:g} seconds, and a step's admission wants to see {target:g} (first_token)"
+        yield f"is waited for no longer than {wanted}"
     room = context_of(model)
     if room is not None and sent.get("max_tokens", 0) >= room:
         yield f"has room for {room} tokens of prompt and answer together; max_tokens is {sent['max_tokens']}"
@@ -84,7 +105,7 @@ def _request(rules: ModelRules, entry: PoolEntry, model: ServedModel) -> Generat
         model=model.asked_as,
         messages=tuple(messages),
         sampling=Sampling(**(sent | {"stop": tuple(sent.get("stop", ())), "seed": 1})),
-        limits=TimeLimits(rules.deadline, rules.deadline, rules.deadline, max_chars=rules.max_chars),
+        limits=limits_of(rules, model, live=True),
         wishes=frozenset({"seed"}),
     )
 

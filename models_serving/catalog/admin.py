@@ -101,6 +101,7 @@ class ServedModelAdmin(ModelAdmin):  # type: ignore[misc] # unfold ships no type
             {"fields": ["backend", "url", "served_name", "api_key_env", "key_is_there", "options"]},
         ),
         ("What it is asked", {"fields": ["supported_parameters", "defaults"]}),
+        ("How long it is waited for", {"fields": ["first_token_limit", "between_tokens_limit"]}),
         ("What it is", {"fields": ["card", "licence", "price_input", "price_output", "price_currency"]}),
     ]
 

@@ -3,13 +3,16 @@ the environment variable that holds one."""
 
 from typing import Any
 
-from django.core.validators import MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
 # Neither a key itself nor the name of another secret of this process may stand here.
 KEY_NAME = RegexValidator(
     r"^[A-Z][A-Z0-9_]*_API_(KEY|TOKEN)$", "The name of an environment variable that ends in _API_KEY or _API_TOKEN."
 )
+
+# a study's deadline for a whole answer is no longer
+SECONDS = [MinValueValidator(0.1), MaxValueValidator(600)]
 
 
 class ServedModel(models.Model):
@@ -37,6 +40,16 @@ class ServedModel(models.Model):
     card = models.JSONField(default=dict, blank=True, help_text="Published facts: provider, family, type, link, …")
     defaults = models.JSONField(
         default=dict, blank=True, help_text="Sampling parameters that are sent where a study's document says nothing."
+    )
+    first_token_limit = models.FloatField(
+        default=30.0,
+        validators=SECONDS,
+        help_text="Seconds until an answer in a talk has to begin. A study's deadline may be shorter.",
+    )
+    between_tokens_limit = models.FloatField(
+        default=15.0,
+        validators=SECONDS,
+        help_text="Seconds that it may be silent within an answer. A study's deadline may be shorter.",
     )
     licence = models.CharField(max_length=100, blank=True)
     price_input = models.DecimalField(

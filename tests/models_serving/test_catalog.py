@@ -73,6 +73,10 @@ def test_a_declaration_makes_models_and_a_second_one_changes_only_what_it_names(
         ([{"name": "a b", "backend": "scripted"}], None),
         ([{"name": "a", "backend": "scripted", "options": [1]}], "[0].options: a mapping is needed"),
         ([{"name": "a", "backend": "scripted", "supported_parameters": ["sead"]}], None),
+        (
+            [{"name": "a", "backend": "scripted", "between_tokens_limit": 0}],
+            "[0].between_tokens_limit: Ensure this value is greater than or equal to 0.1.",
+        ),
         *(
             ([{"name": "a", "backend": "scripted", "defaults": defaults}], f"[0].defaults: {error}")
             for defaults, error in (
@@ -239,6 +243,7 @@ def test_the_command_registers_lists_checks_and_says_hello(
 
 # the form's part for further endpoints, empty
 NO_MORE = {"endpoints-TOTAL_FORMS": "0", "endpoints-INITIAL_FORMS": "0"}
+LIMITS = {"first_token_limit": "30", "between_tokens_limit": "15"}
 
 
 def messages_of(client: Client, action: str, *models: ServedModel) -> list[str]:
@@ -272,7 +277,11 @@ def test_the_admin_never_shows_a_key(staff: Client, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_admins_form_refuses_what_a_declaration_may_not_hold(staff: Client) -> None:
-    form = {"name": "x", "backend": "magic", "options": "{}", "card": "{}", "supported_parameters": "null"} | NO_MORE
+    form = (
+        {"name": "x", "backend": "magic", "options": "{}", "card": "{}", "supported_parameters": "null"}
+        | NO_MORE
+        | LIMITS
+    )
     page = staff.post(reverse("admin:catalog_servedmodel_add"), form)
     assert page.context["adminform"].form.errors == {"backend": ["there are openai_compatible, scripted"]}
     staff.post(reverse("admin:catalog_servedmodel_add"), form | {"backend": "scripted"})

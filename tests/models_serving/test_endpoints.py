@@ -476,7 +476,7 @@ def test_the_page_of_a_model_greets_tries_and_switches_each_endpoint(staff: Clie
 def test_a_model_made_in_the_admin_gets_its_endpoints_there(staff: Client) -> None:
     form = {
         "name": "x", "backend": "scripted", "options": "{}", "card": "{}", "supported_parameters": "null",
-        "price_input": "0.5", "price_currency": "EUR",
+        "price_input": "0.5", "price_currency": "EUR", "first_token_limit": "30", "between_tokens_limit": "15",
         "endpoints-TOTAL_FORMS": "1", "endpoints-INITIAL_FORMS": "0",
         "endpoints-0-url": "http://gpu:8000/v1", "endpoints-0-backend": "openai_compatible",
         "endpoints-0-most_at_once": "8",

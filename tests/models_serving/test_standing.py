@@ -116,6 +116,7 @@ def posted(model: ServedModel, rows: list[ServedEndpoint], **changes: str) -> No
     form: dict[str, Any] = {
         "name": "m", "enabled": "on", "backend": "openai_compatible", "url": model.url, "options": "{}", "card": "{}",
         "defaults": "{}", "initial-options": "{}", "supported_parameters": "null",
+        "first_token_limit": "30.0", "between_tokens_limit": "15.0",
         "endpoints-TOTAL_FORMS": len(rows), "endpoints-INITIAL_FORMS": len(rows),
     }  # fmt: skip
     for number, row in enumerate(rows):

@@ -25,6 +25,8 @@ DECLARED = (
     "supported_parameters",
     "card",
     "defaults",
+    "first_token_limit",
+    "between_tokens_limit",
     "licence",
     "price_input",
     "price_output",

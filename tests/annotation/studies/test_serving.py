@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from annotation.common.errors import DocumentError
 from annotation.studies import services
+from annotation.studies.models import Study
 from models_serving.backends.scripted import register
 from models_serving.catalog.models import ServedModel
 from models_serving.catalog.services import check_health, register_models
@@ -36,11 +37,14 @@ def served(stub: StubServer, behaving: Behaving | None = None, **declared: Any) 
     return model
 
 
-def problems(**models: Any) -> list[tuple[str, str]]:
+def problems(admission: dict[str, Any] | None = None, **models: Any) -> list[tuple[str, str]]:
     """What keeps a study of "m" and another model from being published; nothing when it is published."""
-    ServedModel.objects.create(name="well", backend="scripted")
-    draft = yaml.safe_dump(document(models={"pool": ["m", "well"], "sampling": {"max_tokens": 50}} | models))
-    study = services.create_study(slug="small", draft=draft, actor="ada", now=NOW)
+    ServedModel.objects.get_or_create(name="well", backend="scripted")
+    tree = document(models={"pool": ["m", "well"], "sampling": {"max_tokens": 50}} | models)
+    if admission:
+        next(step for step in tree["steps"] if "conversations" in step)["admission"] = admission
+    Study.objects.all().delete()
+    study = services.create_study(slug="small", draft=yaml.safe_dump(tree), actor="ada", now=NOW)
     try:
         services.publish(study=study, actor="ada", now=NOW)
     except DocumentError as error:
@@ -86,6 +90,13 @@ def test_an_answer_that_cannot_fit_into_the_context_is_found_out(stub: StubServe
     served(stub, LlamaCpp())
     why = "m has room for 8192 tokens of prompt and answer together; max_tokens is 8192"
     assert problems(sampling={"max_tokens": 8192}) == [("models.pool.0", why)]
+
+
+def test_a_model_that_is_given_up_before_admission_looks_is_named(stub: StubServer) -> None:
+    served(stub, Vllm(), first_token_limit=2.5)
+    why = "m is waited for no longer than 2.5 seconds, and a step's admission wants to see 3 (first_token)"
+    assert problems(admission={"first_token": 3}) == [("models.pool.0", why)]
+    assert problems(admission={"first_token": 2.5}) == []
 
 
 def test_an_endpoint_that_drains_speaks_for_nobody(stub: StubServer) -> None:
