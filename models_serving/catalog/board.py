@@ -3,12 +3,13 @@
 A place is a row with an end, so a process that is killed holds it no longer than its request could have lasted. Takers
 of one model queue at the rows of its endpoints; nothing slow happens while they are locked."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from models_serving.catalog.models import FirstToken, OpenRequest, ServedEndpoint, ServedModel
@@ -20,6 +21,8 @@ from models_serving.contracts import Failed, Finished
 # for the writing down after the request's own time
 GRACE = timedelta(seconds=10)
 ON = ServedEndpoint.State.ON
+# one in so many of an endpoint's places is kept for people, who would wait; a batch can
+KEPT_FOR_PEOPLE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,14 @@ class Ticket:
 
 
 class CatalogBoard:
-    """The endpoints of one model, as all processes see them."""
+    """The endpoints of one model, as all processes see them. `live`: somebody waits for what is asked here."""
 
-    def __init__(self, served_model: ServedModel, clock: Callable[[], datetime] = timezone.now) -> None:
+    def __init__(
+        self, served_model: ServedModel, clock: Callable[[], datetime] = timezone.now, *, live: bool = True
+    ) -> None:
         self._model = served_model
         self._clock = clock
+        self._live = live
 
     def take(
         self,
@@ -55,7 +61,7 @@ class CatalogBoard:
             if not endpoints:
                 return nobody_able(left.values(), needs)
             under_way = _under_way(endpoints, now)
-            standings = [_standing(one, under_way.get(one.pk, 0)) for one in endpoints]
+            standings = [_standing(one, under_way.get(one.pk, 0), live=self._live) for one in endpoints]
             numbers = {number for number, one in enumerate(endpoints) if one.pk in tried}
             number = pick(standings, now.timestamp(), numbers)
             if number is None:
@@ -105,10 +111,23 @@ def _under_way(endpoints: list[ServedEndpoint], now: datetime) -> dict[int, int]
     return dict(ours.values_list("endpoint").annotate(count=Count("pk")))
 
 
-def _standing(row: ServedEndpoint, in_flight: int) -> Standing:
+def batch_has_room(served_model: ServedModel, now: datetime) -> bool:
+    """Whether asking for something that nobody waits for is worth while: one of the model's endpoints has a place, or
+    none is there that could have one later."""
+    rows = served_model.endpoints.filter(state=ON).exclude(rests_until__gt=now)
+    under_way = Count("open_requests", filter=Q(open_requests__until__gt=now))
+    counted = rows.annotate(under_way=under_way).values_list("most_at_once", "under_way")
+    return not counted or any(count < _open_to_batches(most) for most, count in counted)
+
+
+def _open_to_batches(most: int) -> int:
+    return max(most - math.ceil(most / KEPT_FOR_PEOPLE), 1)
+
+
+def _standing(row: ServedEndpoint, in_flight: int, *, live: bool = True) -> Standing:
     return Standing(
         in_flight=in_flight,
-        most_at_once=row.most_at_once,
+        most_at_once=row.most_at_once if live else _open_to_batches(row.most_at_once),
         well=row.health != ServedModel.Health.UNHEALTHY,
         failures=row.failures,
         rests_until=row.rests_until.timestamp() if row.rests_until else 0.0,

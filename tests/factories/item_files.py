@@ -68,14 +68,16 @@ def empty_set(name: str = "pairs", of: Study | None = None) -> ItemSet:
 def checked(path: Path, item_set: ItemSet | None = None, mapping: dict[str, str] | None = None) -> SetJob:
     """A file after its dry run."""
     job = take_path(item_set=item_set or empty_set(), path=path, actor="test", now=timezone.now())
-    request_check(job=job, mapping=job.options["mapping"] if mapping is None else mapping, now=timezone.now())
+    request_check(
+        job=job, mapping=job.options["mapping"] if mapping is None else mapping, now=timezone.now(), enqueue=False
+    )
     return ran(job)
 
 
 def imported(path: Path, item_set: ItemSet | None = None, mapping: dict[str, str] | None = None) -> SetJob:
     """A file after its import."""
     job = checked(path, item_set, mapping)
-    request_import(job=job, actor="test", now=timezone.now())
+    request_import(job=job, actor="test", now=timezone.now(), enqueue=False)
     return ran(job)
 
 

@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from models_serving.catalog.board import CatalogBoard
+from models_serving.catalog.board import CatalogBoard, batch_has_room
 from models_serving.catalog.models import FirstToken, HealthChange, OpenRequest, ServedEndpoint, ServedModel
 from models_serving.catalog.pace import BEGINS_WITH, FEW, LEAST, Pace, carried, class_of, p95, paces_of
 from models_serving.catalog.pages import model_page
@@ -126,6 +126,25 @@ def test_the_least_loaded_endpoint_is_asked_and_a_place_is_given_back() -> None:
     assert isinstance(board.take(frozenset(), 30), NoPlace)
     another.give_back(places[1], finished())
     assert taken(board).name == "x:1"
+
+
+@pytest.mark.parametrize(("most", "for_batches"), [(1, 1), (2, 1), (4, 3), (64, 48)])
+def test_a_batch_leaves_places_to_people(most: int, for_batches: int) -> None:
+    model = declared(endpoints=[{"url": "x:0", "most_at_once": most}])
+    batch, people = CatalogBoard(model, live=False), CatalogBoard(model)
+    for _ in range(for_batches):
+        assert batch_has_room(model, timezone.now())
+        taken(batch)
+    assert (batch_has_room(model, timezone.now()), isinstance(batch.take(frozenset(), 30), NoPlace)) == (False, True)
+    for _ in range(most - for_batches):
+        taken(people)
+    assert isinstance(people.take(frozenset(), 30), NoPlace)
+
+
+def test_a_batch_does_not_wait_for_room_where_every_endpoint_is_at_rest() -> None:
+    model = declared(endpoints=[{"url": "x:0"}])
+    model.endpoints.update(rests_until=NOW + timedelta(minutes=1))
+    assert batch_has_room(model, NOW)
 
 
 def test_a_place_whose_holder_died_counts_no_more_after_its_time() -> None:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connections, transaction
@@ -26,7 +26,7 @@ from annotation.items.services.jobs import SECONDS_BETWEEN_BEATS, Clock, Lease, 
 from annotation.studies.document.models import ModelRules
 from annotation.studies.models import StudyVersion
 from annotation.studies.queries import document_of
-from models_serving.catalog.board import CatalogBoard
+from models_serving.catalog.board import CatalogBoard, batch_has_room
 from models_serving.catalog.services import record_revision
 from models_serving.client import ask
 from models_serving.contracts import Failed, Finished
@@ -35,6 +35,7 @@ DECIDED_AT_ONCE = 100
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 MOST_LISTED = 200
 GRACE = timedelta(seconds=30)
+LOOKS_AGAIN = timedelta(seconds=2)
 
 
 def run_batch(*, job_id: uuid.UUID, clock: Clock) -> bool:
@@ -175,8 +176,13 @@ def _with_own_connection(function: Any, *arguments: Any) -> None:
 
 # -- one answer --------------------------------------------------------------------------------------------------------
 def _generate_one(candidate_id: uuid.UUID, rules: ModelRules, clock: Clock) -> None:
-    """Claim, ask, settle. What is not queued any more is somebody else's."""
+    """Claim, ask, settle. What is not queued any more is somebody else's; what has no room beside people waits, and is
+    no failure."""
     now = clock()
+    if not _has_room(candidate_id, now):
+        queued = Candidate.objects.filter(pk=candidate_id, state=Candidate.State.QUEUED)
+        queued.update(due_at=now + LOOKS_AGAIN)
+        return
     until = now + timedelta(seconds=rules.deadline) + GRACE
     generation = claim_generation(candidate_id=candidate_id, lease_until=until, now=now)
     if generation is None or generation.served_model is None:
@@ -184,7 +190,7 @@ def _generate_one(candidate_id: uuid.UUID, rules: ModelRules, clock: Clock) -> N
     end: Finished | Failed | None = None
     key = key_of("set", generation.candidate.item.item_set_id)
     wished = decided_request(generation, rules, key=key, live=False)
-    for event in ask(CatalogBoard(generation.served_model), wished):
+    for event in ask(CatalogBoard(generation.served_model, live=False), wished):
         if isinstance(event, Finished | Failed):
             end = event
     if end is None:
@@ -194,6 +200,11 @@ def _generate_one(candidate_id: uuid.UUID, rules: ModelRules, clock: Clock) -> N
         _settle_success(generation, end, clock)
     else:
         _settle_failure(generation, end, rules, clock)
+
+
+def _has_room(candidate_id: uuid.UUID, now: datetime) -> bool:
+    model = Candidate.objects.select_related("served_model").get(pk=candidate_id).served_model
+    return model is None or batch_has_room(model, now)
 
 
 def _settle_success(generation: Generation, finished: Finished, clock: Clock) -> None:

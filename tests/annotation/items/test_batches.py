@@ -1,6 +1,6 @@
 """Candidates for a set of prompts come from served models, at a measured pace, and every failure is a row."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from annotation.items.services.batches import generate_what_is_missing, request_
 from annotation.items.services.jobs import cancel_job
 from annotation.studies.models import Study
 from models_serving.backends import scripted
-from models_serving.catalog.models import FirstToken, ServedModel
+from models_serving.catalog.board import CatalogBoard
+from models_serving.catalog.models import FirstToken, OpenRequest, ServedModel
 from models_serving.client import asking, choosing
 from models_serving.contracts import GenerationRequest
 from tests.conftest import LiveSite
@@ -100,6 +101,34 @@ def test_nobody_waits_for_a_batch_and_all_of_a_set_are_one_askers(tmp_path: Path
     generated(prompts(tmp_path, {"recipe": "distinct_models", "k": 2}))
     assert (len(heard), {one.live for one in heard}, len({one.key for one in heard})) == (6, {False}, 1)
     assert (len(heard[0].key), FirstToken.objects.count()) == (32, 0)
+
+
+def test_a_batch_waits_while_people_have_the_models_and_that_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_runs, "LOOKS_AGAIN", timedelta(0))
+    served()
+    for model in ServedModel.objects.all():
+        model.endpoints.create(most_at_once=1)
+        CatalogBoard(model).take(frozenset(), 30)
+    job = request_generation(
+        item_set=prompts(tmp_path, {"recipe": "distinct_models", "k": 2}), actor="ann", now=timezone.now(), at_once=1
+    )
+    asked = 0
+
+    def clock() -> datetime:
+        nonlocal asked
+        asked += 1
+        if asked == 100:
+            assert not Generation.objects.exists()
+            # the people have their answers
+            OpenRequest.objects.all().delete()
+        return timezone.now()
+
+    run_batch(job_id=job.pk, clock=clock)
+    job.refresh_from_db()
+    assert (job.state, job.report["failures"], asked > 100) == ("done", [], True)
+    assert set(Generation.objects.values_list("state", "attempt")) == {("done", 1)}
 
 
 def test_samples_of_one_entry_differ_by_their_seeds(tmp_path: Path) -> None:
