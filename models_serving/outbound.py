@@ -60,8 +60,8 @@ def _addresses(found: Iterable[Any], host: str, port: int) -> list[str]:
     return addresses
 
 
-def _resolved(host: str, port: int, seconds: float) -> list[Any]:
-    """The addresses of a name, in a thread of its own: a name server that says nothing would hold this one for long."""
+def _asked_for(host: str, port: int) -> Future[list[Any]]:
+    """The addresses of a name, in a thread of its own: a name server that says nothing holds only that one for long."""
     answer: Future[list[Any]] = Future()
 
     def ask() -> None:
@@ -71,8 +71,13 @@ def _resolved(host: str, port: int, seconds: float) -> list[Any]:
             answer.set_exception(error)
 
     threading.Thread(target=ask, name="resolver", daemon=True).start()
+    return answer
+
+
+@contextlib.contextmanager
+def _resolving(host: str) -> Iterator[None]:
     try:
-        return answer.result(max(seconds, 0.001))
+        yield
     except TimeoutError as error:
         raise httpcore.ConnectTimeout(f"the host name {host} was not resolved in time") from error
     except (OSError, UnicodeError) as error:
@@ -131,7 +136,8 @@ class _GuardedNetwork(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         until = self._clock.elapsed() + min(timeout or self._clock.left(), self._clock.left())
-        found = _resolved(host, port, until - self._clock.elapsed())
+        with _resolving(host):
+            found = _asked_for(host, port).result(max(until - self._clock.elapsed(), 0.001))
         failure: Exception = httpcore.ConnectError("no address")
         addresses = _addresses(found, host, port)
         for number, address in enumerate(addresses):
@@ -159,14 +165,17 @@ class _GuardedAsyncNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise httpcore.ConnectError(f"the host name {host} cannot be resolved") from error
+        now = asyncio.get_running_loop().time
+        until = now() + timeout if timeout else None
+        with _resolving(host):
+            # shielded: who gives up waiting must not cancel what the thread will set
+            answer = asyncio.shield(asyncio.wrap_future(_asked_for(host, port)))
+            async with asyncio.timeout_at(until):
+                found = await answer
         failure: Exception = httpcore.ConnectError("no address")
         addresses = _addresses(found, host, port)
-        share = timeout / len(addresses) if timeout and addresses else timeout
-        for address in addresses:
+        for number, address in enumerate(addresses):
+            share = max(until - now(), 0.001) / (len(addresses) - number) if until else None
             try:
                 return await self._network.connect_tcp(address, port, share, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:

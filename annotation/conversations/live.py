@@ -6,8 +6,9 @@ never a model, a finish reason, an error or a count. Every entry has a number of
 
 import json
 import uuid
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, Protocol
 
@@ -15,6 +16,8 @@ from django.conf import settings
 
 Kind = Literal["token", "reset", "replaced", "done", "ready", "void"]
 LAST = frozenset({"ready", "void"})
+# making one for every event costs more than the event
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,9 @@ class TurnEvent:
     text: str = ""
 
     def encoded(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+        return _ENCODER.encode(
+            {"kind": self.kind, "at": self.at, "slot": self.slot, "attempt": self.attempt, "text": self.text}
+        )
 
     @classmethod
     def decoded(cls, line: str | bytes) -> "TurnEvent | None":
@@ -56,11 +61,17 @@ class Follower(Protocol):
         empty list after `at_most` seconds."""
 
 
+Said = Mapping[uuid.UUID, Sequence[TurnEvent]]
+
+
 class TurnLog(Protocol):
     """Where the events of turns are kept."""
 
-    def append(self, turn_id: uuid.UUID, event: TurnEvent) -> None:
-        """Add an event. Safe with several writers at once, of any process."""
+    def append(self, turn_id: uuid.UUID, *events: TurnEvent) -> None:
+        """Add events, one behind the other. Safe with several writers at once, of any process."""
+
+    def append_all(self, said: Said) -> None:
+        """Add events to the logs of several turns at once."""
 
     def read(self, turn_id: uuid.UUID, after: int = 0) -> list[Entry]:
         """Every entry with a number above `after`; none where there is no log (any more)."""

@@ -1,6 +1,7 @@
 """The event log of a turn as an append-only file of JSON lines; an entry's number is its line's."""
 
 import asyncio
+import errno
 import fcntl
 import os
 import uuid
@@ -9,9 +10,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
 
-from annotation.conversations.live import Entry, Follower, TurnEvent
+from annotation.conversations.live import Entry, Follower, Said, TurnEvent
 
-LOOK_EVERY = 0.04
+# what comes within one look is told together
+LOOK_EVERY = 0.02
+ONE_READ = 1 << 16
 
 
 class FileTurnLog:
@@ -23,23 +26,37 @@ class FileTurnLog:
     def path(self, turn_id: uuid.UUID) -> Path:
         return self.folder / turn_id.hex[:2] / f"{turn_id}.jsonl"
 
-    def append(self, turn_id: uuid.UUID, event: TurnEvent) -> None:
-        path = self.path(turn_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        line = event.encoded().encode() + b"\n"
-        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    def append(self, turn_id: uuid.UUID, *events: TurnEvent) -> None:
+        lines = "".join(f"{event.encoded()}\n" for event in events).encode()
+        handle = self._opened(turn_id)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            os.write(handle, (b"" if _ends_with_a_line(handle) else b"\n") + line)
+            whole = lines if _ends_with_a_line(handle) else b"\n" + lines
+            if os.write(handle, whole) < len(whole):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(handle)
 
+    def append_all(self, said: Said) -> None:
+        for turn_id, events in said.items():
+            self.append(turn_id, *events)
+
+    def _opened(self, turn_id: uuid.UUID) -> int:
+        path, how = self.path(turn_id), os.O_RDWR | os.O_APPEND | os.O_CREAT
+        try:
+            return os.open(path, how, 0o600)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(path, how, 0o600)
+
     def read(self, turn_id: uuid.UUID, after: int = 0) -> list[Entry]:
-        return _Reader(self.path(turn_id), after).news()
+        with _Reader(self.path(turn_id), after) as reader:
+            return reader.news()
 
     @asynccontextmanager
     async def follow(self, turn_id: uuid.UUID, after: int = 0) -> AsyncIterator[Follower]:
-        yield _Reader(self.path(turn_id), after)
+        with _Reader(self.path(turn_id), after) as reader:
+            yield reader
 
     def drop(self, turn_id: uuid.UUID) -> None:
         self.path(turn_id).unlink(missing_ok=True)
@@ -60,6 +77,14 @@ class _Reader:
         self.after = after
         self.offset = 0
         self.lines = 0
+        self._handle: int | None = None
+
+    def __enter__(self) -> "_Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
 
     async def wait(self, at_most: float) -> list[Entry]:
         until = monotonic() + at_most
@@ -70,11 +95,8 @@ class _Reader:
         return news
 
     def news(self) -> list[Entry]:
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self.offset)
-                fresh = file.read()
-        except FileNotFoundError:
+        fresh = self._fresh()
+        if not fresh:
             return []
         whole = fresh[: fresh.rfind(b"\n") + 1]
         self.offset += len(whole)
@@ -85,3 +107,16 @@ class _Reader:
             if event is not None and self.lines > self.after:
                 found.append(Entry(self.lines, event))
         return found
+
+    def _fresh(self) -> bytes:
+        """What lies behind the last whole line that was read."""
+        if self._handle is None:
+            try:
+                self._handle = os.open(self.path, os.O_RDONLY)
+            except FileNotFoundError:
+                return b""
+        fresh = part = os.pread(self._handle, ONE_READ, self.offset)
+        while len(part) == ONE_READ:
+            part = os.pread(self._handle, ONE_READ, self.offset + len(fresh))
+            fresh += part
+        return fresh

@@ -1,62 +1,78 @@
-"""Reads a model's stream in a thread of its own, so that the job that waits for it can renew its lease while the model
-is silent. The thread touches no database."""
+"""Reads the models' streams of this process in one event loop, in a thread of its own: an answer costs no thread, and a
+token wakes nobody. The job of an answer waits for its end, and can renew its lease while the model is silent. Nothing
+here touches the database."""
 
-import queue
+import asyncio
+import os
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import aclosing
+from functools import lru_cache
 
-from models_serving.contracts import Event, Failed, Finished
+from models_serving.client import stream
+from models_serving.contracts import Chunk, Endpoint, Failed, Finished, GenerationRequest
 
-ROOM = 256
+End = Finished | Failed
 
 
 class Pump:
-    """Use as a context manager; `next` gives one event at a time. Left before the end, it cuts the stream and waits
-    for the thread: from then on the model is asked nothing any more."""
+    """One answer. Use as a context manager; left before the end, it cuts the stream and waits for that: from then on
+    the model is asked nothing any more, and `hear` is not called."""
 
-    def __init__(self, start: Callable[[], Generator[Event]], cut: Callable[[], None]) -> None:
-        self._start = start
-        self._cut = cut
-        self._events: queue.Queue[Event | BaseException] = queue.Queue(ROOM)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="model-stream", daemon=True)
+    def __init__(self, endpoint: Endpoint, request: GenerationRequest, hear: Callable[[str], None]) -> None:
+        self._endpoint, self._request, self._hear = endpoint, request, hear
+        self._loop = _loop()
+        self._task: asyncio.Task[End] | None = None
+        self._end: Future[End] = Future()
 
     def __enter__(self) -> "Pump":
-        self._thread.start()
+        self._loop.call_soon_threadsafe(self._begin)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._cut()
-        self._thread.join()
+        self._loop.call_soon_threadsafe(self._cut)
+        wait([self._end])
 
-    def next(self, timeout: float) -> Event | None:
-        """The next event, or `None` where none came in time. Raises what the stream raised."""
-        try:
-            event = self._events.get(timeout=max(timeout, 0.001))
-        except queue.Empty:
-            return None
-        if isinstance(event, BaseException):
-            raise event
-        return event
+    def end(self, timeout: float) -> End | None:
+        """The end of the answer, or `None` where it did not come in time. Raises what the stream raised."""
+        done, _ = wait([self._end], max(timeout, 0))
+        return self._end.result() if done else None
 
-    def _run(self) -> None:
-        events = self._start()
-        try:
-            for event in events:
-                if not self._put(event) or isinstance(event, Finished | Failed):
-                    return
-        except BaseException as error:  # noqa: BLE001 - raised again in the job, which stores a state
-            self._put(error)
-        finally:
-            # closing the stream is what cancels the answer at the model
-            events.close()
+    # -- in the event loop -------------------------------------------------------------------------------------------
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._read())
+        self._task.add_done_callback(self._note)
 
-    def _put(self, event: Event | BaseException) -> bool:
-        while not self._stopped.is_set():
-            try:
-                self._events.put(event, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
+    def _cut(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _note(self, task: "asyncio.Task[End]") -> None:
+        if task.cancelled():
+            # a future that is merely cancelled wakes nobody who waits for it
+            self._end.set_exception(CancelledError())
+        elif error := task.exception():
+            self._end.set_exception(error)
+        else:
+            self._end.set_result(task.result())
+
+    async def _read(self) -> End:
+        # closing the stream is what cancels the answer at the model
+        async with aclosing(stream(self._endpoint, self._request)) as events:
+            async for event in events:
+                if not isinstance(event, Chunk):
+                    return event
+                self._hear(event.text)
+        raise RuntimeError("the stream had no end")
+
+
+@lru_cache(maxsize=1)
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="model-streams", daemon=True).start()
+    return loop
+
+
+# a forked process has none of the threads
+os.register_at_fork(after_in_child=_loop.cache_clear)

@@ -30,15 +30,16 @@ class Told:
     id: int | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class _Slot:
-    """What is known of a slot: its text, the pieces of it that may be shown, and how many of them were. `seen`: the
-    browser shows something of it."""
+    """What is known of a slot: the pieces of its text that may be shown, how many of them were, and what of the text is
+    in no piece yet. `seen`: the browser shows something of it."""
 
-    text: str = ""
+    mode: Mode
     attempt: int = 0
     done: bool = False
     pieces: list[str] = field(default_factory=list)
+    unread: str = ""
     shown: int = 0
     seen: bool = False
     waited_for: bool = True
@@ -48,17 +49,26 @@ class _Slot:
         if event.attempt < self.attempt:
             return False
         if event.kind in {"reset", "replaced"} or event.attempt > self.attempt:
-            self.text, self.done, self.shown = "", False, 0
+            self.pieces, self.unread, self.done, self.shown = [], "", False, 0
         self.attempt = event.attempt
-        self.text += event.text
         self.done = self.done or event.kind == "done"
-        self.pieces = PIECE.findall(self.text)
-        if self.pieces and not self.done and self._may_grow(self.pieces[-1]):
-            self.pieces.pop()
+        # what is told as it comes need not be kept
+        if self.mode != "free":
+            self.unread += event.text
+        if self.mode == "in_step":
+            self._read()
         return True
 
+    def _read(self) -> None:
+        """Looks at new text alone: earlier pieces never change."""
+        found = PIECE.findall(self.unread)
+        if found and not self.done and self._may_grow(found[-1]):
+            found.pop()
+        self.pieces += found
+        self.unread = self.unread[sum(map(len, found)) :]
+
     def _may_grow(self, piece: str) -> bool:
-        return not self.text[-1].isspace() and len(piece.lstrip()) < LONGEST_PIECE
+        return not self.unread[-1].isspace() and len(piece.lstrip()) < LONGEST_PIECE
 
     def released(self, position: int) -> str:
         """What is new up to that piece."""
@@ -68,7 +78,7 @@ class _Slot:
         return "".join(fresh)
 
     def rest(self) -> str:
-        return self.text[sum(len(piece) for piece in self.pieces[: self.shown]) :]
+        return "".join(self.pieces[self.shown :]) + self.unread
 
 
 class Reveal:
@@ -76,7 +86,7 @@ class Reveal:
 
     def __init__(self, mode: Mode, slots: Iterable[str], *, hold: float, pace: float, started: float) -> None:
         self.mode = mode
-        self.slots = {slot: _Slot() for slot in slots}
+        self.slots = {slot: _Slot(mode) for slot in slots}
         self.hold, self.step = hold, 1 / pace
         self.started = started
         self.position = 0
@@ -140,14 +150,12 @@ class Reveal:
         return max(self.next_at + (self.hold if self._somebody_is_late() else 0.0) - now, 0.0)
 
     def snapshot(self, now: float) -> Told:
-        """All that may be seen by now, for a reader who comes late or comes back."""
+        """All that may be seen by now where answers do not come freely, for a reader who comes late or comes back."""
         if self.mode == "in_step":
             self._fast_forward(now)
         return Told("snapshot", {"slots": {letter: self._seen(slot) for letter, slot in self.slots.items()}})
 
     def _seen(self, slot: _Slot) -> dict[str, Any]:
-        if self.mode == "free":
-            return {"text": slot.text, "done": slot.done}
         slot.shown = 0
         return {"text": slot.released(self.position), "done": False}
 

@@ -358,13 +358,14 @@ def test_a_dead_address_of_a_host_takes_its_share_of_the_time_and_hides_no_livin
     assert (last.text, [host for host, _ in given], given[0][1]) == ("ok", ["127.0.0.2", "127.0.0.1"], True)
 
 
-def test_a_name_server_that_says_nothing_holds_a_thread_no_longer_than_a_connection_may_take(
-    monkeypatch: pytest.MonkeyPatch,
+@both_ways
+def test_a_name_server_that_says_nothing_holds_nobody_longer_than_a_connection_may_take(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: said.wait(20) and [])
     endpoint = Endpoint("openai_compatible", "http://gpu.example/v1")
-    last = failed(ask_sync(endpoint, a_request(limits=replace(PATIENT, connect=0.1))))
+    last = failed(ask(endpoint, a_request(limits=replace(PATIENT, connect=0.1))))
     assert (last.kind, last.error, said.is_set()) == ("timeout", "connect: no connection in time", False)
     said.set()
 

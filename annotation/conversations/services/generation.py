@@ -3,8 +3,10 @@ of it. Whoever comes second finds nothing to claim; whoever was given up for los
 
 import uuid
 from collections.abc import Callable, Generator
+from concurrent.futures import Future, wait
 from contextlib import closing
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
 
 import structlog
@@ -12,6 +14,7 @@ import structlog
 from annotation.conversations.live import Kind, TurnEvent, TurnLog, turn_log
 from annotation.conversations.models import Turn
 from annotation.conversations.pump import Pump
+from annotation.conversations.scribe import Voice, scribe
 from annotation.conversations.services.settling import Outcome, settle_failure, settle_success
 from annotation.items.asking import decided_request, is_together, judged_end, key_of
 from annotation.items.models import Candidate, Generation
@@ -19,23 +22,13 @@ from annotation.items.services.generations import claim_generation, is_wanted, r
 from annotation.studies.document.models import ModelRules
 from annotation.studies.queries import document_of
 from models_serving.catalog.board import CatalogBoard
-from models_serving.client import ask, stream_sync
-from models_serving.contracts import (
-    Chunk,
-    Endpoint,
-    Event,
-    Failed,
-    Finished,
-    GenerationRequest,
-)
-from models_serving.limits import PhaseClock
+from models_serving.client import ask
+from models_serving.contracts import Endpoint, Event, Failed, Finished, GenerationRequest
 
 LEASE = timedelta(seconds=15)
 RENEW_EVERY = 4.0
 # how often a job looks whether its answer is still wanted
 LOOK_EVERY = 1.0
-# at most 25 events a second and candidate, however fast the model is
-SAY_EVERY = 0.04
 SAID: dict[str, Kind] = {"final": "done", "again": "reset", "replaced": "replaced"}
 
 log = structlog.get_logger(__name__)
@@ -71,54 +64,34 @@ class _Job:
         self.slots = {pk: slot for slot, pk in slots.items()}
         # what one call writes for all slots is shown when it has been taken apart
         self.together = is_together(generation.candidate)
-        self.unsaid: list[str] = []
-        self.said_at = self.renewed_at = self.looked_at = monotonic()
+        self.renewed_at = self.looked_at = monotonic()
 
     def run(self) -> None:
         rules = document_of(self.turn.conversation.version).models
         if rules is None:
             raise LookupError(f"turn {self.turn.pk} belongs to a study without models")
         if self.generation.attempt > 1:
-            self.say("reset")
+            self.log.append(self.turn.pk, self._event("reset"))
         end = self._stream(rules)
         if end is None:
             log.info("generation_taken_over", generation=str(self.generation.pk))
             return
-        for event in self._settle(end):
-            self.log.append(self.turn.pk, event)
+        if said := self._settle(end):
+            self.log.append(self.turn.pk, *said)
 
-    def say(self, kind: Kind, text: str = "") -> None:
-        """Append to the turn's log."""
-        self.log.append(self.turn.pk, self._event(kind, text))
-
-    def _event(self, kind: Kind, text: str = "") -> TurnEvent:
-        return TurnEvent(kind, self.clock().timestamp(), self.slot, self.generation.attempt, text)
+    def _event(self, kind: Kind) -> TurnEvent:
+        return TurnEvent(kind, self.clock().timestamp(), self.slot, self.generation.attempt)
 
     # -- streaming ---------------------------------------------------------------------------------------------------
     def _stream(self, rules: ModelRules) -> Finished | Failed | None:
         """The end of the answer; `None` where this attempt was taken over or cancelled."""
         with closing(self._asked(rules)) as events:
             for event in events:
-                if isinstance(event, Chunk) and not self.together:
-                    self.unsaid.append(event.text)
                 if isinstance(event, Finished | Failed):
-                    self._say_rest()
                     return event
-                if monotonic() - self.said_at >= SAY_EVERY:
-                    self._say_rest()
                 if not self._keep_lease():
                     return None
         raise RuntimeError(f"the stream of attempt {self.generation.pk} had no end")
-
-    def _patience(self) -> float:
-        until_say = self.said_at + SAY_EVERY if self.unsaid else float("inf")
-        return min(until_say, self.looked_at + LOOK_EVERY) - monotonic()
-
-    def _say_rest(self) -> None:
-        if self.unsaid:
-            self.say("token", "".join(self.unsaid))
-            self.unsaid = []
-            self.said_at = monotonic()
 
     def _keep_lease(self) -> bool:
         now = monotonic()
@@ -136,7 +109,7 @@ class _Job:
             raise LookupError(f"candidate {self.generation.candidate_id} has no served model")
         key = key_of("participation", self.turn.conversation.participation_id)
         wished = decided_request(self.generation, rules, key=key, live=True, waited=self._waited())
-        return ask(CatalogBoard(model), wished, stream=self._pumped)
+        return ask(CatalogBoard(model), wished, stream=self._relayed)
 
     def _waited(self) -> float:
         """Seconds in which the person has waited for this attempt to begin: since their message, or, where an earlier
@@ -144,12 +117,34 @@ class _Job:
         due = self.turn.started_at if self.generation.attempt == 1 else self.generation.candidate.due_at
         return max((self.generation.started_at - due).total_seconds(), 0.0) if due else 0.0
 
-    def _pumped(self, endpoint: Endpoint, request: GenerationRequest) -> Generator[Event | None]:
-        """The stream, read beside this thread, so that the lease can be kept while the model is silent."""
-        clock = PhaseClock(request.limits)
-        with Pump(lambda: stream_sync(endpoint, request, clock), clock.cut) as pump:
-            while True:
-                yield pump.next(self._patience())
+    def _relayed(self, endpoint: Endpoint, request: GenerationRequest) -> Generator[Event | None]:
+        """The end of the stream; its text goes into the log meanwhile, past this thread, which can keep the lease."""
+        voice = Voice(self.turn.pk, self.slot, self.generation.attempt)
+        try:
+            with Pump(endpoint, request, self._hearing(voice)) as pump:
+                while (end := pump.end(self._until_look())) is None:
+                    if voice.error is not None:
+                        raise voice.error
+                    yield None
+            yield from self._written(voice)
+        finally:
+            scribe().forget(voice)
+        yield end
+
+    def _hearing(self, voice: Voice) -> Callable[[str], None]:
+        return (lambda _: None) if self.together else partial(scribe().say, voice)
+
+    def _written(self, voice: Voice) -> Generator[None]:
+        """Until all that was said is in the log."""
+        written: Future[Exception | None] = Future()
+        scribe().end(voice, written.set_result)
+        while not wait([written], LOOK_EVERY).done:
+            yield None
+        if error := written.result():
+            raise error
+
+    def _until_look(self) -> float:
+        return self.looked_at + LOOK_EVERY - monotonic()
 
     # -- settling ----------------------------------------------------------------------------------------------------
     def _settle(self, end: Finished | Failed) -> list[TurnEvent]:

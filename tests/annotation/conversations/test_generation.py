@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from annotation.assignments.models import Assignment
 from annotation.conversations.models import Turn
-from annotation.conversations.services import generation as jobs
+from annotation.conversations.scribe import TICK
 from annotation.conversations.services.conversations import abandon_conversation
 from annotation.conversations.services.generation import generate
 from annotation.conversations.services.settling import settle_failure, settle_success
@@ -87,7 +87,7 @@ def test_text_reaches_the_log_in_few_pieces_however_fast_the_model_is() -> None:
     tokens = [event for event in talks.events(turn) if event.kind == "token"]
     row = Generation.objects.get(candidate__item=turn.item)
     assert row.finished_s is not None
-    assert len(tokens) <= row.finished_s / jobs.SAY_EVERY + 2
+    assert len(tokens) <= row.finished_s / TICK + 2
     assert "".join(event.text for event in tokens) == row.text
 
 

@@ -46,7 +46,26 @@ def test_a_reset_empties_the_slot_and_what_the_old_attempt_still_says_is_dropped
     assert story.log("reset", "A", attempt=2) == [("reset", "A")]
     assert story.log("token", "A", "ken") == []
     assert story.log("token", "A", "New", attempt=2) == [("token", "A", "New")]
-    assert story.reveal.snapshot(0).data["slots"]["A"] == {"text": "New", "done": False}
+
+
+def test_in_step_a_reset_forgets_what_the_old_attempt_said() -> None:
+    story = Story("in_step", "A", pace=1)
+    story.log("token", "A", "broken off ")
+    story.log("reset", "A", attempt=2)
+    story.log("token", "A", "a new ans", attempt=2)
+    story.log("token", "A", "wer ", attempt=2)
+    assert story.reveal.snapshot(3).data["slots"]["A"] == {"text": "a new answer", "done": False}
+
+
+def test_in_step_text_is_cut_into_the_same_pieces_however_it_comes() -> None:
+    text = " one\u00a0two\n\nthree incomprehensibilities 漢字漢字漢字漢字漢字漢字漢字 x\t "
+    whole, letters = Story("in_step", "A"), Story("in_step", "A")
+    whole.log("token", "A", text)
+    for letter in text:
+        letters.log("token", "A", letter)
+    pieces = whole.reveal.slots["A"].pieces
+    assert (letters.reveal.slots["A"].pieces, len(pieces)) == (pieces, 8)
+    assert whole.reveal.slots["A"].rest() == letters.reveal.slots["A"].rest() == text
 
 
 def test_a_replacement_looks_like_any_other_reset() -> None:
