@@ -143,6 +143,8 @@ if CELERY_BROKER_URL.startswith("filesystem://"):
         "polling_interval": 0.02,
     }
 CELERY_TASK_IGNORE_RESULT = True
+# a worker takes no more messages than it has threads: what waits in one could run in another
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "annotation.conversations.tasks.generate_candidate": {"queue": "generation"},

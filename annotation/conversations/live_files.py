@@ -101,7 +101,8 @@ class _Reader:
         whole = fresh[: fresh.rfind(b"\n") + 1]
         self.offset += len(whole)
         found = []
-        for line in whole.splitlines():
+        # what a killed writer left of a letter is in a line that is none anyway
+        for line in whole.decode(errors="replace").split("\n")[:-1]:
             self.lines += 1
             event = TurnEvent.decoded(line)
             if event is not None and self.lines > self.after:

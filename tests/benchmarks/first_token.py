@@ -1,6 +1,6 @@
 """How long a person waits for the first token on the screen, from pressing "Send" on: a real browser, the whole site
 that `make run` starts with a demo model, one person at a time. Beside it the engine's own first token: the difference
-is what page, job and event log add. With `DATABASE_URL` and `REDIS_URL` set the site runs on those instead of on files.
+is what page, job and event log add. `MODE=scaled`: the services of `docker/compose.yml` on PostgreSQL and Redis.
 
 `make bench NAME=first_token`; `TURNS=5` for less (20). It needs Chromium."""
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks._keeping import keep, percentile
-from tests.benchmarks.live_streams import document, running
+from tests.benchmarks._sites import MODE, site
+from tests.benchmarks.live_streams import document
 from tests.browser import HOW_TO_GET_ONE, chromium
-from tests.servers import a_free_port
 
 TURNS = int(os.environ.get("TURNS", "20"))
 ONE = {"candidates": {"recipe": "distinct_models", "k": 1}, "protocol": "rate", "reveal": "free"}
@@ -35,17 +35,13 @@ def main() -> int:
     program = chromium()
     if program is None:
         sys.exit(f"No browser. {HOW_TO_GET_ONE}")
-    with tempfile.TemporaryDirectory(prefix="plurivox-bench-", ignore_cleanup_errors=True) as folder:
-        port = a_free_port()
-        environment = {"DATA_DIR": folder, "PORT": str(port), "MODEL_SERVER_PORT": str(a_free_port())}
-        os.environ |= environment | {
-            "STARTS_PER_MINUTE": "100000",
-            "DJANGO_SETTINGS_MODULE": "annotation.settings",
-            # Playwright keeps an event loop in this thread
-            "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
-        }
-        with running(Path(folder)):
-            figures = measured(Path(folder), f"http://127.0.0.1:{port}", program)
+    # Playwright keeps an event loop in this thread
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with (
+        tempfile.TemporaryDirectory(prefix="plurivox-bench-", ignore_cleanup_errors=True) as folder,
+        site(Path(folder)) as url,
+    ):
+        figures = measured(Path(folder), url, program)
     print(json.dumps(figures), flush=True)
     keep("first_token", figures)
     return 0
@@ -70,7 +66,7 @@ def measured(folder: Path, url: str, program: str) -> dict[str, Any]:
         for name, times in told.items()
         for share in (50, 95)
     }
-    return {"turns": TURNS, "redis": bool(os.environ.get("REDIS_URL"))} | figures
+    return {"turns": TURNS, "mode": MODE} | figures
 
 
 def on_screen(url: str, program: str) -> list[float]:

@@ -5,33 +5,30 @@ whose tokens say when they left, how much later they are with people. It starts 
 scenario with a fresh one, and stops it.
 
 `make bench NAME=live_streams`; `PEOPLE=20` for less (else 60, and 100 with the script),
-`SCENARIOS=open,admission,killed,scripted` for some of them."""
+`SCENARIOS=open,admission,killed,scripted` for some of them, `MODE=scaled` for the services of `docker/compose.yml` on
+PostgreSQL and Redis (`killed` needs the embedded mode)."""
 
 import json
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import _stamped
 from tests.benchmarks._keeping import keep, percentile
-from tests.live import ROOT, wait_until
-from tests.servers import a_free_port
+from tests.benchmarks._sites import MODE, site
+from tests.live import wait_until
 
 PEOPLE = int(os.environ.get("PEOPLE", "60"))
 SCENARIOS = os.environ.get("SCENARIOS", "open,admission,killed,scripted").split(",")
 # seconds within which 95 of 100 answers are to begin, where people are admitted
 TARGET = float(os.environ.get("TARGET", "5"))
-READY = "Ctrl-C stops everything."
 MODELS = ["demo-terse", "demo-warm", "demo-formal", "demo-playful"]
 FOUR = {"candidates": {"recipe": "distinct_models", "k": 4}, "protocol": "rate"}
 
@@ -64,38 +61,17 @@ def main() -> int:
 
 
 def one(scenario: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="plurivox-bench-", ignore_cleanup_errors=True) as folder:
-        environment = {
-            "DATA_DIR": folder,
-            "PORT": str(a_free_port()),
-            "MODEL_SERVER_PORT": str(a_free_port()),
-            "STARTS_PER_MINUTE": "100000",
-        }
-        os.environ |= environment | {"DJANGO_SETTINGS_MODULE": "annotation.settings"}
-        with running(Path(folder)):
-            url = f"http://127.0.0.1:{environment['PORT']}"
-            if scenario == "scripted":
-                figures = _stamped.streamed(Path(folder), url)
-            else:
-                figures = taken_part(scenario, Path(folder), url)
+    with (
+        tempfile.TemporaryDirectory(prefix="plurivox-bench-", ignore_cleanup_errors=True) as folder,
+        site(Path(folder)) as url,
+    ):
+        if scenario == "scripted":
+            figures = _stamped.streamed(Path(folder), url)
+        else:
+            figures = taken_part(scenario, Path(folder), url)
     print(f"{scenario}: {json.dumps(figures)}", flush=True)
-    keep("live_streams", {"scenario": scenario} | figures)
+    keep("live_streams", {"scenario": scenario, "mode": MODE} | figures)
     sys.exit(1 if figures["stuck"] or figures["errors"] else 0)
-
-
-@contextmanager
-def running(folder: Path) -> Iterator[None]:
-    """The whole site, until it is stopped as by Ctrl-C."""
-    said = folder / "said.txt"
-    with said.open("w") as out:
-        site = subprocess.Popen([sys.executable, "manage.py", "up"], cwd=ROOT, stdout=out, stderr=out)
-    try:
-        wait_until("the site", lambda: READY in said.read_text() or site.poll() is not None, seconds=180)
-        assert site.poll() is None, said.read_text()
-        yield
-    finally:
-        site.send_signal(signal.SIGINT)
-        site.wait(timeout=60)
 
 
 def taken_part(scenario: str, folder: Path, url: str) -> dict[str, Any]:

@@ -5,9 +5,8 @@ import uuid
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, wait
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from time import monotonic
 
 import structlog
 
@@ -15,20 +14,17 @@ from annotation.conversations.live import Kind, TurnEvent, TurnLog, turn_log
 from annotation.conversations.models import Turn
 from annotation.conversations.pump import Pump
 from annotation.conversations.scribe import Voice, scribe
+from annotation.conversations.services.keeping import LEASE, LOOK_EVERY, keeper
 from annotation.conversations.services.settling import Outcome, settle_failure, settle_success
 from annotation.items.asking import decided_request, is_together, judged_end, key_of
 from annotation.items.models import Candidate, Generation
-from annotation.items.services.generations import claim_generation, is_wanted, renew_lease
+from annotation.items.services.generations import claim_generation
 from annotation.studies.document.models import ModelRules
 from annotation.studies.queries import document_of
 from models_serving.catalog.board import CatalogBoard
 from models_serving.client import ask
 from models_serving.contracts import Endpoint, Event, Failed, Finished, GenerationRequest
 
-LEASE = timedelta(seconds=15)
-RENEW_EVERY = 4.0
-# how often a job looks whether its answer is still wanted
-LOOK_EVERY = 1.0
 SAID: dict[str, Kind] = {"final": "done", "again": "reset", "replaced": "replaced"}
 
 log = structlog.get_logger(__name__)
@@ -64,7 +60,6 @@ class _Job:
         self.slots = {pk: slot for slot, pk in slots.items()}
         # what one call writes for all slots is shown when it has been taken apart
         self.together = is_together(generation.candidate)
-        self.renewed_at = self.looked_at = monotonic()
 
     def run(self) -> None:
         rules = document_of(self.turn.conversation.version).models
@@ -85,23 +80,13 @@ class _Job:
     # -- streaming ---------------------------------------------------------------------------------------------------
     def _stream(self, rules: ModelRules) -> Finished | Failed | None:
         """The end of the answer; `None` where this attempt was taken over or cancelled."""
-        with closing(self._asked(rules)) as events:
+        with keeper.holding(self.generation), closing(self._asked(rules)) as events:
             for event in events:
                 if isinstance(event, Finished | Failed):
                     return event
-                if not self._keep_lease():
+                if not keeper.keeps(self.generation, self.clock()):
                     return None
         raise RuntimeError(f"the stream of attempt {self.generation.pk} had no end")
-
-    def _keep_lease(self) -> bool:
-        now = monotonic()
-        if now - self.looked_at < LOOK_EVERY:
-            return True
-        self.looked_at = now
-        if now - self.renewed_at < RENEW_EVERY:
-            return is_wanted(self.generation)
-        self.renewed_at = now
-        return renew_lease(generation=self.generation, lease_until=self.clock() + LEASE)
 
     def _asked(self, rules: ModelRules) -> Generator[Event | None]:
         model = self.generation.served_model
@@ -122,7 +107,7 @@ class _Job:
         voice = Voice(self.turn.pk, self.slot, self.generation.attempt)
         try:
             with Pump(endpoint, request, self._hearing(voice)) as pump:
-                while (end := pump.end(self._until_look())) is None:
+                while (end := pump.end(LOOK_EVERY)) is None:
                     if voice.error is not None:
                         raise voice.error
                     yield None
@@ -142,9 +127,6 @@ class _Job:
             yield None
         if error := written.result():
             raise error
-
-    def _until_look(self) -> float:
-        return self.looked_at + LOOK_EVERY - monotonic()
 
     # -- settling ----------------------------------------------------------------------------------------------------
     def _settle(self, end: Finished | Failed) -> list[TurnEvent]:

@@ -2,6 +2,7 @@
 and changes a row only while that attempt still runs, so that a writer who was given up for lost changes nothing."""
 
 import uuid
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -38,14 +39,12 @@ def claim_generation(*, candidate_id: uuid.UUID, lease_until: datetime, now: dat
         )
 
 
-def renew_lease(*, generation: Generation, lease_until: datetime) -> bool:
-    """Keep an attempt. `False`: it was taken over or cancelled, its job must stop."""
-    return Generation.objects.filter(pk=generation.pk, state=RUNNING).update(lease_until=lease_until) == 1
-
-
-def is_wanted(generation: Generation) -> bool:
-    """Whether the attempt still runs: nobody took it over or cancelled it."""
-    return Generation.objects.filter(pk=generation.pk, state=RUNNING).exists()
+def still_running(generation_ids: Collection[uuid.UUID], *, lease_until: datetime | None = None) -> set[uuid.UUID]:
+    """Which of these attempts still run: nobody took them over or cancelled them. With `lease_until` they are kept."""
+    running = Generation.objects.filter(pk__in=generation_ids, state=RUNNING)
+    if lease_until is not None:
+        running.update(lease_until=lease_until)
+    return set(running.values_list("pk", flat=True))
 
 
 def finish_generation(

@@ -15,7 +15,7 @@ from annotation.conversations.services.generation import generate
 from annotation.conversations.services.settling import settle_failure, settle_success
 from annotation.conversations.services.sweeping import prune_turn_logs, sweep_generations
 from annotation.items.models import Candidate, Draw, Generation
-from annotation.items.services.generations import claim_generation, renew_lease
+from annotation.items.services.generations import claim_generation, still_running
 from models_serving.backends import scripted
 from models_serving.catalog.models import FirstToken, ServedModel
 from models_serving.client import asking, choosing
@@ -263,7 +263,7 @@ def test_a_late_writer_whose_lease_was_taken_over_writes_nothing() -> None:
     sweep_generations(now=timezone.now())
     talks.run_jobs(turn)
     now = timezone.now()
-    assert renew_lease(generation=late, lease_until=now) is False
+    assert still_running([late.pk], lease_until=now) == set()
     assert settle_success(generation=late, finished=finished(), now=now).candidate == "void"
     assert settle_failure(generation=late, failed=failed(), now=now).candidate == "void"
     assert turn.item.candidates.get().text == "The one that counts"
@@ -300,7 +300,7 @@ def test_leaving_a_talk_stops_its_jobs_and_keeps_what_was_said() -> None:
     running = claimed(turn, seconds=-30)
     talk = turn.conversation
     abandon_conversation(conversation_id=talk.pk, participation=talk.participation, now=timezone.now())
-    assert renew_lease(generation=running, lease_until=timezone.now()) is False
+    assert still_running([running.pk], lease_until=timezone.now()) == set()
     turn.refresh_from_db()
     assert (turn.state, turn.user_text, attempts(turn)) == ("void", "Hello there", [("m-one", 1, "cancelled", "")])
 
