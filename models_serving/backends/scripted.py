@@ -80,14 +80,17 @@ class Scripted:
     async def apieces(
         self, endpoint: Endpoint, request: GenerationRequest, body: Mapping[str, Any], clock: PhaseClock
     ) -> AsyncGenerator[Piece]:
+        spoke = False
         for act in _performance(endpoint, request):
             if isinstance(act, _Pause):
                 # The client ends the waiting at the limit; the bound only keeps "for ever" a number.
                 await asyncio.sleep(min(act.seconds, max(clock.left(), 0) + 60))
             else:
+                if spoke:
+                    # An endless script must not keep the loop to itself.
+                    await asyncio.sleep(0)
                 yield act
-                # An endless script must not keep the loop to itself.
-                await asyncio.sleep(0)
+            spoke = not isinstance(act, _Pause)
 
     def probe(self, endpoint: Endpoint, model: str, clock: PhaseClock) -> Report:
         try:

@@ -145,7 +145,12 @@ class _Answer:
 
 def _check_text(text: str) -> None:
     """Half a surrogate pair cannot be written as UTF-8 and U+0000 cannot be stored by PostgreSQL."""
-    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    try:
+        # in C: this is asked of every token
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BackendError("broken", "the answer holds what is no text") from error
+    if "\x00" in text:
         raise BackendError("broken", "the answer holds what is no text")
 
 

@@ -1,4 +1,4 @@
-"""The leases of all attempts that this process works on, kept with one query: the job that looks first looks for all."""
+"""The leases of all attempts that this process works on, kept with one query: who looks first looks for all."""
 
 import threading
 import uuid
@@ -39,8 +39,8 @@ class Keeper:
                 self._gone.discard(generation.pk)
 
     def keeps(self, generation: Generation, now: datetime) -> bool:
-        """`False`: the attempt was taken over or cancelled, its job must stop. Every job asks once in a while; the first
-        one for whom it is time looks for all."""
+        """`False`: the attempt was taken over or cancelled, its job must stop. Every job asks once in a while, and the
+        first for whom it is time looks for all."""
         with self._lock:
             moment = self._clock()
             if moment - self._looked_at >= LOOK_EVERY:
