@@ -192,7 +192,7 @@ def web() -> Program:
 
 
 def worker() -> Program:
-    command = ["-m", "celery", "-A", "annotation", "worker", "-B", "-P", "threads", "-c", "256", "-l", "INFO"]
+    command = ["-m", "celery", "-A", "annotation", "worker", "-B", "-P", "threads", "-c", "64", "-l", "INFO"]
     queues = ["-Q", "default,generation", "--without-gossip", "--without-mingle"]
     return Program("worker", [sys.executable, *command, *queues])
 
