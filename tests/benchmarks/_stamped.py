@@ -61,9 +61,7 @@ def streamed(folder: Path, url: str) -> dict[str, Any]:
     from annotation.studies.loading import checked
 
     options = {"stamps": TOKENS, "pace": TOKENS_PER_SECOND}
-    declared = [
-        {"name": name, "backend": "scripted", "options": options, "most_at_once": PEOPLE} for name in MODELS
-    ]
+    declared = [{"name": name, "backend": "scripted", "options": options, "most_at_once": PEOPLE} for name in MODELS]
     for name, written in (("models", declared), ("study", DOCUMENT)):
         (folder / f"{name}.yaml").write_text(json.dumps(written))
     call_command("models", "register", str(folder / "models.yaml"), verbosity=0)
