@@ -24,7 +24,7 @@ from models_serving.backends.sse import EventParser, EventTooLongError
 from models_serving.client import OutboundError, probe, set_guard, stream_sync
 from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, GenerationRequest, Usage
 from models_serving.limits import PhaseClock
-from tests.models_serving.asking import PATIENT, QUICK, WAYS, a_request
+from tests.models_serving.asking import PATIENT, QUICK, WAYS, a_request, ask_sync
 from tests.models_serving.stub import Exchange, StubServer
 
 Ask = Callable[[Endpoint, GenerationRequest], list[Event]]
