@@ -107,8 +107,9 @@ class TokenChance:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of text as it is made: whole characters, never empty. `tokens`: those whose text ends in it, where
-    log-probabilities were asked for."""
+    """A piece of text as it is made, in whole characters. `tokens`: those whose text ends in it, where
+    log-probabilities were asked for; a last piece without text has those whose text never became whole, or reached into
+    a stop text."""
 
     text: str
     tokens: tuple[TokenChance, ...] = ()

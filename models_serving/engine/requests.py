@@ -81,7 +81,8 @@ class Ticket:
     ended: Ended | None = None
     _given: int = 0
     _decoded: int = 0
-    _chances: deque[tuple[int, TokenChance]] = field(default_factory=deque)
+    _cut: bool = False
+    _chances: deque[tuple[int, int, TokenChance]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.deadline = self.submitted + self.asking.seconds
@@ -115,15 +116,15 @@ class Ticket:
             self.first_token = self.last_token
         if drawn.token in self.eos:
             return "stop"
-        text, stopped, count = self.text.push(drawn.token), False, len(self.drawer.drawn)
-        self._decoded += len(text)
+        text, count = self.text.push(drawn.token), len(self.drawer.drawn)
+        begins, self._decoded = self._decoded, self._decoded + len(text)
         if drawn.logprob is not None:
             # A token without text of its own (half a character) goes with the text that completes it.
-            self._chances.append((self._decoded if text else self._decoded + 1, self._chance(drawn)))
+            self._chances.append((begins, self._decoded if text else self._decoded + 1, self._chance(drawn)))
         if count >= self.parameters.min_tokens:
-            text, stopped = self.stops.push(text)
+            text, self._cut = self.stops.push(text)
         self._say(text)
-        if stopped:
+        if self._cut:
             return "stop"
         return "length" if count >= self.parameters.max_tokens else None
 
@@ -132,9 +133,10 @@ class Ticket:
         if self.ended:
             return
         if reason in ("stop", "length"):
-            # After a stop text nothing is left in either.
-            text, stopped = self.stops.push(self.text.flush())
-            self._say(text if stopped else text + self.stops.flush())
+            if not self._cut:
+                text, self._cut = self.stops.push(self.text.flush())
+                self._say(text if self._cut else text + self.stops.flush())
+            self._say_what_is_left()
         self.ended = Ended(
             reason,
             len(self.prompt),
@@ -159,9 +161,15 @@ class Ticket:
         self._given += len(text)
         chances = []
         # Tokens whose text is held back or cut off by a stop text are held back with it.
-        while self._chances and self._chances[0][0] <= self._given:
-            chances.append(self._chances.popleft()[1])
+        while self._chances and self._chances[0][1] <= self._given:
+            chances.append(self._chances.popleft()[2])
         self._tell(Chunk(text, tuple(chances)))
+
+    def _say_what_is_left(self) -> None:
+        """The chances of tokens whose text never became whole, or reached into a stop text."""
+        if left := tuple(chance for begins, _, chance in self._chances if begins < self._given or not self._cut):
+            self._tell(Chunk("", left))
+        self._chances.clear()
 
     def _tell(self, event: Chunk | Ended) -> None:
         try:

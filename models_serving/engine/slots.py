@@ -132,6 +132,11 @@ class Engine:
         return self._waiting.size
 
     @property
+    def prefill_tokens(self) -> int:
+        """How many tokens of prompts are computed at most between two tokens of running answers."""
+        return self._prefill_tokens
+
+    @property
     def load(self) -> dict[str, int]:
         """How many requests run, are being prefilled, and wait."""
         return {"running": len(self._rows.running), "filling": len(self._rows.filling), "waiting": len(self._waiting)}
@@ -249,6 +254,8 @@ class Engine:
                 self._waiting.remove(ticket)
                 if ticket.started is None:
                     ticket.started = time.monotonic() - ticket.submitted
+                    if not ticket.asking.probe:
+                        self._tally.queued.add(ticket.started)
                 self._guarded(partial(self._rows.open, ticket), [ticket])
 
     def _put_back_a_job(self) -> bool:
@@ -298,8 +305,8 @@ class Engine:
                 continue
             before = ticket.last_token
             reason = ticket.accept(drawn)
-            if before is not None and ticket.last_token is not None and not ticket.asking.probe:
-                self._tally.between_tokens.add(ticket.last_token - before)
+            if ticket.last_token is not None and not ticket.asking.probe:
+                self._tally.note_token(ticket.last_token, None if before is None else ticket.last_token - before)
             if reason:
                 self._end(ticket, reason)
 

@@ -39,8 +39,8 @@ class Histogram:
 @dataclass
 class Tally:
     """Counts and seconds, of everything but probes. `ended` is by finish reason; `batch_rows` sums the answers of all
-    decode steps, so that divided by `steps` it is the mean batch; `placed` counts those that got a row.
-    `between_tokens` counts every gap that a running answer waited."""
+    decode steps, so that divided by `steps` it is the mean batch; `placed` counts those that got a row and ended.
+    `queued`, `first_token` and `between_tokens` hear of a wait as soon as it is over."""
 
     ended: Counter[str] = field(default_factory=Counter)
     refused: int = 0
@@ -63,14 +63,20 @@ class Tally:
         self.put_back += ended.put_back
         self.prompt_tokens += ended.prompt_tokens
         self.reused_tokens += ended.reused_tokens
-        self.completion_tokens += ended.completion_tokens
-        # Who never got a place waited until the end.
-        self.queued.add(ended.finished if ended.started is None else ended.started)
-        if ended.started is not None:
+        if ended.started is None:
+            # Who never got a place waited until the end.
+            self.queued.add(ended.finished)
+        else:
             self.placed += 1
             self.placed_seconds += ended.finished - ended.started
-        if ended.first_token is not None:
-            self.first_token.add(ended.first_token)
+
+    def note_token(self, waited: float, since_last: float | None) -> None:
+        """An answer has a token more, so many seconds after it was asked for and after its last one."""
+        self.completion_tokens += 1
+        if since_last is None:
+            self.first_token.add(waited)
+        else:
+            self.between_tokens.add(since_last)
 
     @property
     def mean_seconds(self) -> float:

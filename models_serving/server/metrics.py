@@ -68,11 +68,10 @@ _COUNTERS: tuple[tuple[str, str, Callable[[Seen], float]], ...] = (
     ("completion_tokens_total", "Tokens of ended answers.", lambda seen: seen.tally.completion_tokens),
 )
 _ENGINE: tuple[tuple[str, str, Callable[[Mapping[str, Any]], float]], ...] = (
-    # Every answer has one token from its prompt, and one from each decode step that it is in.
     (
         "generated_tokens_total",
         "Tokens drawn; its rate is tokens per second.",
-        lambda tally: tally["batch_rows"] + sum(tally["first_token"]["counts"]),
+        lambda tally: tally["completion_tokens"],
     ),
     ("decode_steps_total", "Decode steps.", lambda tally: tally["steps"]),
     ("decode_rows_total", "Answers in all decode steps; by steps: the mean batch.", lambda tally: tally["batch_rows"]),

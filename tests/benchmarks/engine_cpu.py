@@ -1,5 +1,6 @@
 """Our engine on the processor against transformers' own ways, in one run: tokens a second with 1, 8 and 32 requests at
-once, and first token and gaps while requests arrive one by one. Rounds alternate, so that a busy machine hits all
+once, and first token and gaps while requests arrive one by one. Their continuous batching is measured as it is, which
+is what the goals speak of, and tuned to exactly this load. Rounds alternate, so that a busy machine hits all
 alike; each figure is the median of the rounds.
 
 `make bench NAME=engine_cpu`; `SHAPE=155M`, `DTYPE=bfloat16`, `ANSWER=…`, `ROUNDS=…` change what is measured. On
@@ -45,11 +46,13 @@ def main() -> int:
         figures[f"at_once_{count}"] = {name: round(rate, 1) for name, rate in rates.items()} | {
             "over_static": median_ratio(found, "ours", "static"),
             "over_continuous": median_ratio(found, "ours", "continuous"),
+            "over_tuned": median_ratio(found, "ours", "continuous_tuned"),
             "over_one_by_one": median_ratio(found, "ours", "one_by_one"),
             "sampled_over_greedy": median_ratio(found, "ours_sampled", "ours"),
             # the same comparisons in processor seconds a token: more is better here, too
             "work_static_over_ours": work_ratio(found, "static"),
             "work_continuous_over_ours": work_ratio(found, "continuous"),
+            "work_tuned_over_ours": work_ratio(found, "continuous_tuned"),
             "work_one_by_one_over_ours": work_ratio(found, "one_by_one"),
         }
     figures["arriving"] = arriving(model, tokenizer)
@@ -69,7 +72,8 @@ def at_once(model: Any, tokenizer: Any, load: Load) -> dict[str, Times]:
         "ours": ours,
         "ours_sampled": sampled,
         "static": engines.static(model, load),
-        "continuous": engines.continuous(model, load),
+        "continuous": engines.continuous(model, load, tuned=False),
+        "continuous_tuned": engines.continuous(model, load),
         "one_by_one": engines.one_by_one(model, load, at_most=2),
     }
 
@@ -88,14 +92,17 @@ def arriving(model: Any, tokenizer: Any) -> dict[str, float]:
     with engines.our_engine(model, tokenizer, slots=32, length=PROMPT + ANSWER) as engine:
         engines.ours(engine, Load.at_once(8, 8, 4, model.config.vocab_size))
         mine = engines.ours(engine, load)
-    theirs = engines.continuous(model, load)
-    figures: dict[str, float] = {"every": EVERY, "arrivals": ARRIVALS}
-    for name, times in (("ours", mine), ("continuous", theirs)):
-        figures |= {f"{name}_first_p95": times.first(0.95), f"{name}_gap_p95": times.gap(0.95)}
-    figures |= {
-        "first_over_continuous": mine.first(0.95) / theirs.first(0.95),
-        "gap_over_continuous": mine.gap(0.95) / theirs.gap(0.95),
+    theirs = {
+        "continuous": engines.continuous(model, load, tuned=False),
+        "tuned": engines.continuous(model, load),
     }
+    figures: dict[str, float] = {"every": EVERY, "arrivals": ARRIVALS}
+    for name, times in {"ours": mine, **theirs}.items():
+        figures |= {f"{name}_first_p50": times.first(0.5), f"{name}_first_p95": times.first(0.95)}
+        figures |= {f"{name}_gap_p50": times.gap(0.5), f"{name}_gap_p95": times.gap(0.95)}
+    for name, times in theirs.items():
+        figures |= {f"first_over_{name}": mine.first(0.95) / times.first(0.95)}
+        figures |= {f"gap_over_{name}": mine.gap(0.95) / times.gap(0.95)}
     return {name: round(value, 3) for name, value in figures.items()}
 
 

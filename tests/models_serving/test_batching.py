@@ -15,14 +15,16 @@ from models_serving.contracts import Chunk, Message
 from models_serving.engine.loading import ModelSpec, load
 from models_serving.engine.opening import OpenModel
 from models_serving.engine.parameters import InvalidRequestError, Parameters
-from models_serving.engine.requests import Ticket
+from models_serving.engine.requests import Asking, Ticket
 from models_serving.engine.runner import Runner
-from models_serving.engine.sampling import Drawer, draw
+from models_serving.engine.sampling import Drawer, Drawn, draw
 from models_serving.engine.slots import Engine
+from models_serving.engine.text import Detokeniser, StopFinder
 from models_serving.engine.waiting import QueueFullError
 from tests.models_serving import tiny
 from tests.models_serving.serving import Heard, begin, drawn, until
 
+NO_END: frozenset[int] = frozenset()
 IDLE = {"running": 0, "filling": 0, "waiting": 0}
 
 
@@ -211,6 +213,19 @@ def test_the_tally_counts_what_was_done(folders: dict[str, Path]) -> None:
     assert tally.busy_seconds > 0
 
 
+def test_waits_are_counted_as_soon_as_they_are_over(llama: OpenModel) -> None:
+    before = llama.engine.tally
+    [(ticket, heard)] = begin(llama.engine, [(tokens(5), plain(400, min_tokens=400))])
+    until(lambda: len(ticket.drawer.drawn) >= 2)
+    now = llama.engine.tally
+    ended = sum(now.ended.values()) - sum(before.ended.values())
+    counts = [now.queued.count - before.queued.count, now.first_token.count - before.first_token.count]
+    ticket.cancel()
+    assert heard.end.reason == "cancelled"
+    assert (ended, counts) == (0, [1, 1])
+    assert now.completion_tokens - before.completion_tokens >= 2
+
+
 mixes = st.lists(
     st.fixed_dictionaries(
         {
@@ -331,8 +346,8 @@ def test_log_probabilities_are_those_of_the_models_own_distribution(folders: dic
         logs = loaded.model(torch.tensor([ticket.tokens[:-1]])).logits[0, 19:].log_softmax(-1)
     said = ticket.drawer.drawn
     tokenizer = loaded.tokenizer
-    # Half a character at the very end is no text, and its tokens are not told either.
-    assert 15 < len(told) <= 20
+    # Half a character at the very end is no text, but its tokens were drawn.
+    assert len(told) == heard.end.completion_tokens == 20
     for place, chance in enumerate(told):
         assert chance.text == tokenizer.decode([said[place]])
         assert chance.logprob == pytest.approx(float(logs[place, said[place]]), abs=1e-4)
@@ -342,7 +357,7 @@ def test_log_probabilities_are_those_of_the_models_own_distribution(folders: dic
     assert all(event.tokens == () for event in without.events if isinstance(event, Chunk))
 
 
-def test_tokens_of_a_stop_text_are_told_with_nothing(llama: OpenModel) -> None:
+def test_every_token_that_began_before_the_stop_text_is_told(llama: OpenModel) -> None:
     wanted = {"max_tokens": 80, "min_tokens": 1, "seed": 11, "temperature": 1.2, "logprobs": True}
     [(_, heard)] = begin(llama.engine, llama.prepare([Message("user", "hello")], wanted))
     assert heard.end.reason in ("length", "stop")
@@ -355,7 +370,31 @@ def test_tokens_of_a_stop_text_are_told_with_nothing(llama: OpenModel) -> None:
 
     kept = told(stopped)
     assert kept == told(heard)[: len(kept)]
-    assert 0 < len("".join(kept).encode()) <= len(stopped.text.encode()) + 3 * kept.count("\ufffd")
+    if "\ufffd" not in "".join(kept):
+        assert "".join(kept).startswith(stopped.text)
+        assert len("".join(kept[:-1])) < len(stopped.text)
+
+
+class Words:
+    """A tokenizer in which token n is the n-th of some pieces of text."""
+
+    def __init__(self, *pieces: str) -> None:
+        self._pieces = pieces
+
+    def decode(self, token_ids: list[int], *, skip_special_tokens: bool, clean_up_tokenization_spaces: bool) -> str:
+        return "".join(self._pieces[token] for token in token_ids)
+
+
+def test_a_token_that_reaches_into_the_stop_text_is_told() -> None:
+    heard, pieces = Heard(), Words("I sa", "y hel", "lo to", " you")
+    wanted = Parameters(max_tokens=9, seed=0, temperature=0.0, stop=("hello",), logprobs=True)
+    drawer, stops = Drawer(wanted, [1], NO_END), StopFinder(wanted.stop)
+    ticket = Ticket([1], wanted, heard, Asking(), drawer, Detokeniser(pieces), stops, NO_END, lambda: None)
+    reasons = [ticket.accept(Drawn(token, logprob=-1.0)) for token in (0, 1, 2)]
+    ticket.end("stop")
+    assert (reasons, heard.text, heard.end.completion_tokens) == ([None, None, "stop"], "I say ", 3)
+    told = [chance.text for event in heard.events if isinstance(event, Chunk) for chance in event.tokens]
+    assert told == ["I sa", "y hel"]
 
 
 def test_log_probabilities_that_cannot_be_given_are_refused_by_name(llama: OpenModel) -> None:

@@ -396,6 +396,36 @@ def test_the_self_check_refuses_a_wrong_window(folders: dict[str, Path]) -> None
     engine.close()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_self_check_sees_a_wrong_window_where_all_tokens_are_about_equally_likely(
+    tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = ModelSpec("m", str(tiny.save("mistral", tmp_path, initializer_range=0.02)), slots=4, dtype=dtype)
+    open_model(spec).engine.close()
+    right = Runner._mask
+    monkeypatch.setattr(Runner, "_mask", lambda self, positions, used, window: right(self, positions, used, 32))
+    with pytest.raises(LoadError, match="the self-check failed"):
+        open_model(spec)
+
+
+def test_the_self_check_sees_what_is_wrong_only_after_the_first_chunk_of_a_prompt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = ModelSpec("m", str(tiny.save("llama", tmp_path, max_position_embeddings=1024)), slots=2)
+    model = open_model(spec)
+    model.engine.close()
+    assert model.checked["prompts"] == [5, 48, 520, 65]
+    right = Runner.prefill
+
+    def wrong(self: Runner, rows: list[int], chunks: list[list[int]], starts: list[int]) -> torch.Tensor:
+        found = right(self, rows, chunks, starts)
+        return found.roll(1, -1) if max(starts) >= 512 else found
+
+    monkeypatch.setattr(Runner, "prefill", wrong)
+    with pytest.raises(LoadError, match="the self-check failed: after 520 tokens"):
+        open_model(spec)
+
+
 @every_kind
 def test_the_self_check_reaches_beyond_the_window(folders: dict[str, Path], kind: str) -> None:
     model = open_model(ModelSpec(kind, str(folders[kind]), slots=1))
@@ -416,7 +446,7 @@ def test_the_self_check_refuses_a_wrong_window_however_long_it_is(tmp_path: Path
     # An answer that cannot get there need not be looked at.
     short = open_model(ModelSpec("m", str(folder), slots=1, max_len=800))
     short.engine.close()
-    assert (short.checked["prompts"], short.checked["beyond_window"]) == ([5, 48, 65], None)
+    assert (short.checked["prompts"], short.checked["beyond_window"]) == ([5, 48, 520, 65], None)
     loaded = load(ModelSpec("m", str(folder)))
     engine = Engine(
         Runner(loaded.model, Layers({"full_attention": None}), slots=2, max_len=1024), loaded.tokenizer, NO_END
