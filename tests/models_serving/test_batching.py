@@ -19,8 +19,9 @@ from models_serving.engine.requests import Asking, Ticket
 from models_serving.engine.runner import Runner
 from models_serving.engine.sampling import Drawer, Drawn, draw
 from models_serving.engine.slots import Engine
-from models_serving.engine.text import Detokeniser, StopFinder
+from models_serving.engine.text import Detokeniser
 from models_serving.engine.waiting import QueueFullError
+from models_serving.stops import StopFinder
 from tests.models_serving import tiny
 from tests.models_serving.serving import Heard, begin, drawn, until
 
