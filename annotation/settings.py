@@ -149,6 +149,8 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "annotation.conversations.tasks.generate_candidate": {"queue": "generation"},
     "annotation.items.tasks.run_batch": {"queue": "generation"},
+    # it waits for a dozen answers
+    "models_serving.catalog.tasks.try_endpoint": {"queue": "generation"},
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TASK_ALWAYS_EAGER = read_bool("CELERY_TASK_ALWAYS_EAGER")

@@ -20,7 +20,6 @@ from models_serving.backends.dialects import DIALECTS
 from models_serving.catalog import services
 from models_serving.catalog.models import ModelRevision, ServedEndpoint, ServedModel
 from models_serving.catalog.pages import model_page
-from models_serving.client import ExaminationError
 from models_serving.contracts import Failed, Finished
 
 COLOURS = {"healthy": "success", "unhealthy": "danger", "unknown": "warning"}
@@ -213,11 +212,9 @@ class ServedModelAdmin(ModelAdmin):  # type: ignore[misc] # unfold ships no type
             self.message_user(request, f"{endpoint}: {SWITCHES[what]}.")
 
     def _examine(self, request: HttpRequest, endpoint: ServedEndpoint) -> None:
-        try:
-            found = services.examine_endpoint(endpoint=endpoint, now=timezone.now())
-            self.message_user(request, f"{endpoint} honours {', '.join(found.honours) or 'nothing'}.")
-        except ExaminationError as error:
-            self.message_user(request, f"{endpoint}: {error}", messages.ERROR)
+        begun = services.begin_trial(endpoint=endpoint, now=timezone.now())
+        how = "It takes some minutes; this page shows then what was found." if begun else "It was begun before."
+        self.message_user(request, f"{endpoint} is being tried. {how}")
 
 
 @admin.register(ModelRevision)

@@ -62,6 +62,7 @@ class ServedModel(models.Model):
     health = models.CharField(max_length=12, choices=Health, default=Health.UNKNOWN)
     health_detail = models.CharField(max_length=500, blank=True)
     health_checked_at = models.DateTimeField(null=True, blank=True)
+    being_checked_until = models.DateTimeField(null=True, blank=True, help_text="Nobody else checks its health before.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -103,6 +104,9 @@ class ServedEndpoint(models.Model):
     health_checked_at = models.DateTimeField(null=True, blank=True)
     capabilities = models.JSONField(default=dict, blank=True, help_text="What probe and trial found.")
     examined_at = models.DateTimeField(null=True, blank=True)
+    # the trial that is under way, or the one that came to nothing
+    trial_began_at = models.DateTimeField(null=True, blank=True)
+    trial_error = models.CharField(max_length=500, blank=True)
     failures = models.PositiveIntegerField(default=0, help_text="In a row; the breaker counts them.")
     rests_until = models.DateTimeField(null=True, blank=True, help_text="It is asked nothing before.")
 

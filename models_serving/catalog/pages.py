@@ -8,6 +8,7 @@ from django.utils.timesince import timesince
 from models_serving.catalog.board import is_at_rest
 from models_serving.catalog.models import HealthChange, ServedEndpoint, ServedModel
 from models_serving.catalog.pace import Pace, paces_of
+from models_serving.catalog.services.trials import is_being_tried
 
 NEWEST_CHANGES = 20
 
@@ -42,6 +43,10 @@ def _facts(row: ServedEndpoint, now: datetime) -> list[tuple[str, str]]:
     facts = [("server", server or "not recognised")]
     if found.get("context"):
         facts.append(("context", f"{found['context']} tokens"))
+    if is_being_tried(row, now):
+        facts.append(("being tried", f"since {row.trial_began_at:%H:%M:%S}"))
+    elif row.trial_error:
+        facts.append(("the last trial", f"came to nothing: {row.trial_error}"))
     if row.examined_at is None or "honours" not in found:
         return [*facts, ("tried", "not yet: what it honours is taken from what is known of its kind")]
     seed = {True: "repeats its text", False: "does not repeat its text", None: "cannot be sent"}

@@ -14,6 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from models_serving.catalog import tasks
 from models_serving.catalog.board import CatalogBoard, batch_has_room
 from models_serving.catalog.models import FirstToken, HealthChange, OpenRequest, ServedEndpoint, ServedModel
 from models_serving.catalog.pace import BEGINS_WITH, FEW, LEAST, Pace, carried, class_of, p95, paces_of
@@ -479,7 +480,9 @@ def test_the_page_of_a_model_greets_tries_and_switches_each_endpoint(staff: Clie
     assert own is not None
     assert done(staff, model, "check") == ["m: healthy"]
     assert done(staff, model, f"hello:{own.pk}")[0].startswith(f"{stub.url} says: ")
-    assert done(staff, model, f"examine:{own.pk}")[0].startswith(f"{stub.url} honours frequency_penalty, max_tokens")
+    assert done(staff, model, f"examine:{own.pk}")[0].startswith(f"{stub.url} is being tried. It takes some minutes")
+    assert done(staff, model, f"examine:{own.pk}") == [f"{stub.url} is being tried. It was begun before."]
+    tasks.try_endpoint(own.pk)
     assert done(staff, model, f"drain:{own.pk}") == [f"{stub.url}: draining."]
     own.refresh_from_db()
     assert own.state == "draining"
@@ -488,6 +491,7 @@ def test_the_page_of_a_model_greets_tries_and_switches_each_endpoint(staff: Clie
     FirstToken.objects.create(endpoint=own, load=3, seconds=0.25, at=timezone.now())
     page = staff.get(reverse("admin:catalog_servedmodel_standing", args=[model.pk])).content.decode()
     assert "vllm 0.11.0" in page
+    assert "<dt>honours</dt><dd>frequency_penalty, max_tokens" in page
     assert "0.25 s" in page
     assert "0 of 64" in page
 

@@ -11,7 +11,6 @@ from models_serving.catalog.services.declaring import (
     register_models,
 )
 from models_serving.catalog.services.endpoints import (
-    examine_endpoint,
     move_endpoint,
     own_endpoint,
     say_hello,
@@ -19,19 +18,24 @@ from models_serving.catalog.services.endpoints import (
 )
 from models_serving.catalog.services.health import (
     check_all_health,
+    check_due_health,
     check_health,
     check_these,
     forget_old_first_tokens,
     unanswering,
 )
 from models_serving.catalog.services.revisions import record_revision
+from models_serving.catalog.services.trials import begin_due_trials, begin_trial, examine_endpoint, run_trial
 
 __all__ = [
     "DECLARED",
     "REACHED_BY",
     "DeclarationError",
     "Wish",
+    "begin_due_trials",
+    "begin_trial",
     "check_all_health",
+    "check_due_health",
     "check_health",
     "check_these",
     "endpoint_problems",
@@ -44,6 +48,7 @@ __all__ = [
     "real_answers",
     "record_revision",
     "register_models",
+    "run_trial",
     "say_hello",
     "say_hello_to",
     "unanswering",

@@ -116,6 +116,8 @@ def forget_standing(*, served_model: ServedModel, endpoints: QuerySet[ServedEndp
         health_detail="",
         capabilities={},
         examined_at=None,
+        trial_began_at=None,
+        trial_error="",
         failures=0,
         rests_until=None,
     )

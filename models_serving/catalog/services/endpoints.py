@@ -1,16 +1,13 @@
 """Writes about one endpoint: where it is, whether it takes work, what it was found able to do, a greeting."""
 
 from contextlib import closing
-from dataclasses import asdict, replace
-from datetime import datetime
 
 from models_serving.catalog.board import CatalogBoard
 from models_serving.catalog.models import ServedEndpoint, ServedModel
 from models_serving.catalog.queries import endpoint_of
 from models_serving.catalog.services.revisions import record_revision
-from models_serving.client import ask, examine, honoured, stream_sync
+from models_serving.client import ask, honoured, stream_sync
 from models_serving.contracts import (
-    Capabilities,
     Event,
     Failed,
     Finished,
@@ -41,15 +38,6 @@ def move_endpoint(*, endpoint: ServedEndpoint, state: str) -> None:
         endpoint.failures, endpoint.rests_until = 0, None
         fields += ["failures", "rests_until"]
     endpoint.save(update_fields=fields)
-
-
-def examine_endpoint(*, endpoint: ServedEndpoint, now: datetime) -> Capabilities:
-    """Try what it can do, and keep what was found. Raises `ExaminationError` where it does not answer."""
-    # which server it is now is found out anew, unless somebody says so
-    found = examine(replace(endpoint_of(endpoint), dialect=endpoint.dialect), endpoint.asked_as)
-    endpoint.capabilities, endpoint.examined_at = asdict(found), now
-    endpoint.save(update_fields=["capabilities", "examined_at"])
-    return found
 
 
 def say_hello(*, served_model: ServedModel) -> Finished | Failed:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, transaction
+from django.db.models import Q
 
 from models_serving.catalog.models import FirstToken, HealthChange, ServedEndpoint, ServedModel
 from models_serving.catalog.queries import enabled_models, endpoint_of
@@ -18,6 +19,8 @@ from models_serving.client import probe, version_of
 from models_serving.contracts import Report
 
 _PROBES_AT_ONCE = 8
+# no check takes longer: whoever began one before has died
+CHECK_LASTS = timedelta(seconds=60)
 RECENT = timedelta(seconds=60)
 # a healthy endpoint that is silent stays so for so long: probes come every ten seconds, two in a row have to be missed
 FORGIVEN = timedelta(seconds=15)
@@ -25,7 +28,9 @@ KEPT = timedelta(days=1)
 # of what is kept of an endpoint's health, the newest so many
 CHANGES_KEPT = 200
 _FOUND = ("dialect", "version", "context")
-_NOTED = ("health", "health_detail", "health_checked_at", "capabilities", "examined_at")
+_NOTED = (
+    "health", "health_detail", "health_checked_at", "capabilities", "examined_at", "trial_began_at", "trial_error",
+)  # fmt: skip
 Health = ServedModel.Health
 log = logging.getLogger(__name__)
 
@@ -38,6 +43,20 @@ def check_health(*, served_model: ServedModel, now: datetime) -> ServedModel:
 def check_all_health(*, now: datetime) -> list[ServedModel]:
     """Ask all enabled models' endpoints, several at once, and store how they are."""
     return check_these(served_models=list(enabled_models()), now=now)
+
+
+def check_due_health(*, now: datetime) -> list[ServedModel]:
+    """The same for those that nobody else is asking at the moment: endpoints that are slow to answer must not have
+    check upon check heaped on them."""
+    free = Q(being_checked_until__isnull=True) | Q(being_checked_until__lte=now)
+    with transaction.atomic():
+        due = list(enabled_models().filter(free).select_for_update(no_key=True).order_by("pk"))
+        mine = ServedModel.objects.filter(pk__in=[one.pk for one in due])
+        mine.update(being_checked_until=now + CHECK_LASTS)
+    try:
+        return check_these(served_models=due, now=now)
+    finally:
+        mine.filter(being_checked_until=now + CHECK_LASTS).update(being_checked_until=None)
 
 
 def check_these(*, served_models: Sequence[ServedModel], now: datetime) -> list[ServedModel]:
@@ -137,6 +156,7 @@ def _note_report(known: ServedEndpoint, report: Report, now: datetime) -> None:
     known.health_checked_at = now
     if _is_another_server(known, report):
         known.capabilities, known.examined_at = {}, None
+        known.trial_began_at, known.trial_error = None, ""
     known.capabilities |= {name: value for name in _FOUND if (value := getattr(report, name))}
     known.save(update_fields=_NOTED)
     if before != (known.health, known.health_detail):
