@@ -161,7 +161,8 @@ class Finished:
 @dataclass(frozen=True, slots=True)
 class Failed:
     """An answer that did not come to its end. `text` is what had arrived; `error` names no secret. `sent` is empty
-    where nothing went out. `retry_after`: seconds after which the endpoint wants to be asked again, if it said so."""
+    where nothing went out, `report` what the server said of itself until then. `retry_after`: seconds after which the
+    endpoint wants to be asked again, if it said so."""
 
     kind: FailureKind
     error: str
@@ -171,6 +172,12 @@ class Failed:
     retry_after: float | None = None
     endpoint: str = ""
     tries: tuple[Try, ...] = ()
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_thought(self) -> bool:
+        """Whether tokens went into thinking, which is no part of an answer."""
+        return bool(self.report.get("reasoning_chars") or self.report.get("reasoning_tokens"))
 
 
 Event = Chunk | Finished | Failed

@@ -7,6 +7,8 @@ from typing import Literal
 
 from models_serving.contracts import TimeLimits
 
+# how long token counts and the like are waited for when the text of an answer is complete
+ENDING_S = 2.0
 Phase = Literal["first token", "between tokens", "total"]
 
 
@@ -21,6 +23,7 @@ class PhaseClock:
         self._started = now()
         self._last_text: float | None = None
         self.first_token: float | None = None
+        self._ends_by = float("inf")
         self._cut = threading.Event()
         self._wake: list[Callable[[], None]] = []
 
@@ -56,6 +59,11 @@ class PhaseClock:
         if self._last_text is not None:
             self._last_text = self.elapsed()
 
+    def ending(self) -> None:
+        """The text is complete: what may still come is waited for a moment only, and no limit is reached by it."""
+        if self._ends_by == float("inf"):
+            self._ends_by = self.elapsed() + min(ENDING_S, self.left() / 2)
+
     def _nearest(self) -> tuple[float, Phase]:
         if self._last_text is None:
             phase: tuple[float, Phase] = (self.limits.first_token, "first token")
@@ -65,7 +73,7 @@ class PhaseClock:
 
     def left(self) -> float:
         """Seconds until the nearest limit; zero or less when it has passed, or the request was cut."""
-        return 0.0 if self._cut.is_set() else self._nearest()[0] - self.elapsed()
+        return 0.0 if self._cut.is_set() else min(self._nearest()[0], self._ends_by) - self.elapsed()
 
     def check(self) -> None:
         """Raises `TimeoutError` when a limit has passed."""

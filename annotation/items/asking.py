@@ -75,4 +75,4 @@ def is_together(candidate: Candidate) -> bool:
 
 def _failed(end: Finished, kind: FailureKind, error: str) -> Failed:
     timings = Timings(end.timings.first_token, end.timings.finished)
-    return Failed(kind, error, end.text, timings, end.sent, endpoint=end.endpoint, tries=end.tries)
+    return Failed(kind, error, end.text, timings, end.sent, endpoint=end.endpoint, tries=end.tries, report=end.report)

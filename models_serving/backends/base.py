@@ -22,11 +22,10 @@ class BackendError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The answer is complete: why it ended, tokens counted, and what the server said of itself."""
+    """The answer is complete: why it ended, and tokens counted."""
 
     finish_reason: Literal["stop", "length"]
     usage: Usage = field(default_factory=Usage)
-    report: Mapping[str, Any] = field(default_factory=dict)
 
 
 Piece = str | End
@@ -34,18 +33,29 @@ Piece = str | End
 
 class Backend(Protocol):
     """One way to reach an endpoint. The two iterators yield any number of pieces of text and then one `End`, or raise
-    `BackendError`; closing them lets go of the connection."""
+    `BackendError`; closing them lets go of the connection. Into `report` they write what the server says of itself as
+    soon as it does, so that it is there however the answer ends."""
 
     def body(self, endpoint: Endpoint, request: GenerationRequest) -> Mapping[str, Any]:
         """Exactly what will be sent, without secrets. Raises `BackendError("refused")` for what it cannot express."""
 
     def pieces(
-        self, endpoint: Endpoint, request: GenerationRequest, body: Mapping[str, Any], clock: PhaseClock
+        self,
+        endpoint: Endpoint,
+        request: GenerationRequest,
+        body: Mapping[str, Any],
+        clock: PhaseClock,
+        report: dict[str, Any],
     ) -> Generator[Piece]:
         """Ask and wait in this thread. May block no longer than `clock.left()`; raises `TimeoutError` then."""
 
     def apieces(
-        self, endpoint: Endpoint, request: GenerationRequest, body: Mapping[str, Any], clock: PhaseClock
+        self,
+        endpoint: Endpoint,
+        request: GenerationRequest,
+        body: Mapping[str, Any],
+        clock: PhaseClock,
+        report: dict[str, Any],
     ) -> AsyncGenerator[Piece]:
         """Ask and wait in this event loop, which ends the waiting at `clock.left()` itself."""
 

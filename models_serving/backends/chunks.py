@@ -36,6 +36,11 @@ def message_of(said: bytes) -> str:
         return said.decode(errors="replace").strip() or "no reason given"
 
 
+def type_of(headers: Mapping[str, str]) -> str:
+    """What kind of content an answer says that it is."""
+    return headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
 def revision_facts(said: Mapping[str, Any]) -> dict[str, Any]:
     """What identifies the exact state of a model in a server's report or list entry; not what changes by itself."""
     ours = said.get("plurivox")
@@ -53,10 +58,10 @@ class ChunkReader:
     max_chars: int
     clean: Callable[[str], str] = plain
     stops: Sequence[str] = ()
+    report: dict[str, Any] = field(default_factory=dict)
     done: bool = False
     finish_reason: str | None = None
     usage: Usage = field(default_factory=Usage)
-    report: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # A character is at most twelve bytes of escaped JSON; the rest is room for a chunk's other members.
@@ -64,13 +69,16 @@ class ChunkReader:
         self._finder = StopFinder(self.stops)
         self._is_cut = False
 
-    def check(self, headers: Mapping[str, str]) -> None:
-        """Refuses what is no event stream; keeps the id under which the server's own log has this request."""
-        kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if kind != "text/event-stream":
-            raise BackendError("broken", f"the answer is {kind or 'of no type'} and no event stream")
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of the text is there; token counts may still come."""
+        return self.finish_reason is not None
+
+    def is_stream(self, status: int, headers: Mapping[str, str]) -> bool:
+        """Whether an answer is to be read here; keeps the id under which the server's own log has this request."""
         if request_id := headers.get("X-Request-Id", ""):
             self.report["request_id"] = self.clean(request_id)[:200]
+        return status == 200 and type_of(headers) == "text/event-stream"
 
     def feed(self, received: bytes) -> Iterator[str]:
         try:
@@ -135,11 +143,15 @@ class ChunkReader:
                 self.report[name] = storable(chunk[name], self.clean)
         if isinstance(counted := chunk.get("usage"), dict):
             self.usage = Usage(_count(counted, "prompt_tokens"), _count(counted, "completion_tokens"))
+            # some think and show nothing of it
+            details = counted.get("completion_tokens_details")
+            if isinstance(details, dict) and (thought := _count(details, "reasoning_tokens")):
+                self.report["reasoning_tokens"] = thought
 
     def end(self) -> End:
         match self.finish_reason:
             case "stop" | "length" as reason:
-                return End(reason, self.usage, self.report)
+                return End(reason, self.usage)
             case None:
                 raise BackendError("broken", "the stream ended without a finish reason")
             case "content_filter":

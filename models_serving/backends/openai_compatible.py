@@ -7,6 +7,7 @@ The options of an endpoint, all optional:
     extra_body     further members of the body, sent as they are and recorded like the rest
 """
 
+import asyncio
 import json
 import os
 import re
@@ -19,7 +20,7 @@ import httpx
 
 from models_serving import outbound
 from models_serving.backends.base import BackendError, Piece, known_options
-from models_serving.backends.chunks import ERROR_CHARS, ChunkReader, message_of, revision_facts
+from models_serving.backends.chunks import ERROR_CHARS, ChunkReader, message_of, revision_facts, type_of
 from models_serving.backends.dialects import Dialect, context_of, dialect_named, recognised
 from models_serving.backends.foreign import parsed, plain, storable
 from models_serving.contracts import Endpoint, FailureKind, GenerationRequest, Report
@@ -47,40 +48,44 @@ class OpenAICompatible:
         return body | wanted | extra
 
     def pieces(
-        self, endpoint: Endpoint, request: GenerationRequest, body: Mapping[str, Any], clock: PhaseClock
+        self,
+        endpoint: Endpoint,
+        request: GenerationRequest,
+        body: Mapping[str, Any],
+        clock: PhaseClock,
+        report: dict[str, Any],
     ) -> Generator[Piece]:
         door = _Door(endpoint)
-        reader = _reader(endpoint, request, door)
+        reader = _reader(endpoint, request, door, report)
         with door.errors(), outbound.sync_client(clock) as client:
             headers = door.headers() | {"Content-Type": "application/json"}
             with client.stream("POST", door.at("chat/completions"), content=_encoded(body), headers=headers) as answer:
-                if answer.status_code != 200:
+                if not reader.is_stream(answer.status_code, answer.headers):
                     door.refuse(answer, _some(answer.iter_raw()))
-                reader.check(answer.headers)
-                for received in answer.iter_raw():
+                for received in _until_complete(answer.iter_raw(), reader, clock):
                     yield from reader.feed(received)
-                    if reader.done:
-                        break
         yield reader.end()
 
     async def apieces(
-        self, endpoint: Endpoint, request: GenerationRequest, body: Mapping[str, Any], clock: PhaseClock
+        self,
+        endpoint: Endpoint,
+        request: GenerationRequest,
+        body: Mapping[str, Any],
+        clock: PhaseClock,
+        report: dict[str, Any],
     ) -> AsyncGenerator[Piece]:
         door = _Door(endpoint)
-        reader = _reader(endpoint, request, door)
+        reader = _reader(endpoint, request, door, report)
         with door.errors():
             async with outbound.async_client(clock) as client:
                 headers = door.headers() | {"Content-Type": "application/json"}
                 asked = client.stream("POST", door.at("chat/completions"), content=_encoded(body), headers=headers)
                 async with asked as answer:
-                    if answer.status_code != 200:
+                    if not reader.is_stream(answer.status_code, answer.headers):
                         door.refuse(answer, await _asome(answer.aiter_raw()))
-                    reader.check(answer.headers)
-                    async for received in answer.aiter_raw():
+                    async for received in _auntil_complete(answer.aiter_raw(), reader, clock):
                         for piece in reader.feed(received):
                             yield piece
-                        if reader.done:
-                            break
         yield reader.end()
 
     def probe(self, endpoint: Endpoint, model: str, clock: PhaseClock) -> Report:
@@ -158,13 +163,50 @@ class _Door:
 
     def refuse(self, answer: httpx.Response, said: bytes) -> NoReturn:
         """Turn an answer that is no stream into the failure that it means."""
+        if answer.status_code == 200:
+            said_so = f"the answer is {type_of(answer.headers) or 'of no type'} and no event stream: {message_of(said)}"
+            raise BackendError("broken", self.clean(said_so)[:ERROR_CHARS])
         message = self.clean(f"HTTP {answer.status_code}: {message_of(said)}")[:ERROR_CHARS]
         raise BackendError(_kind(answer.status_code), message, retry_after=_retry_after(answer.headers))
 
 
-def _reader(endpoint: Endpoint, request: GenerationRequest, door: _Door) -> ChunkReader:
+def _reader(endpoint: Endpoint, request: GenerationRequest, door: _Door, report: dict[str, Any]) -> ChunkReader:
     stops = request.sampling.stop if dialect_named(endpoint.dialect).leaves_stops else ()
-    return ChunkReader(request.limits.max_chars, door.clean, stops)
+    return ChunkReader(request.limits.max_chars, door.clean, stops, report)
+
+
+def _until_complete(parts: Iterator[bytes], reader: ChunkReader, clock: PhaseClock) -> Iterator[bytes]:
+    """What arrives. Once the text is complete nothing is waited for for long, and nothing that breaks then breaks it:
+    some servers leave the connection open, or cut it, where others say `[DONE]`."""
+    try:
+        for part in parts:
+            yield part
+            if reader.done:
+                return
+            if reader.is_complete:
+                clock.ending()
+    except httpx.TransportError:
+        if not reader.is_complete:
+            raise
+
+
+async def _auntil_complete(parts: AsyncIterator[bytes], reader: ChunkReader, clock: PhaseClock) -> AsyncIterator[bytes]:
+    """The same in an event loop, where whoever awaits ends the waiting."""
+    try:
+        while True:
+            # until then whoever asked keeps the time
+            async with asyncio.timeout(clock.left() if reader.is_complete else None):
+                part = await anext(parts, None)
+            if part is None:
+                return
+            yield part
+            if reader.done:
+                return
+            if reader.is_complete:
+                clock.ending()
+    except (httpx.TransportError, TimeoutError):
+        if not reader.is_complete:
+            raise
 
 
 class _Errors:

@@ -66,8 +66,14 @@ class Scripted:
         return {"model": request.model, "messages": messages} | request.sampling.sent()
 
     def pieces(
-        self, endpoint: Endpoint, request: GenerationRequest, body: Mapping[str, Any], clock: PhaseClock
+        self,
+        endpoint: Endpoint,
+        request: GenerationRequest,
+        body: Mapping[str, Any],
+        clock: PhaseClock,
+        report: dict[str, Any],
     ) -> Generator[Piece]:
+        report.update(_report(endpoint, request))
         for act in _performance(endpoint, request):
             if not isinstance(act, _Pause):
                 yield act
@@ -78,8 +84,14 @@ class Scripted:
                 raise TimeoutError
 
     async def apieces(
-        self, endpoint: Endpoint, request: GenerationRequest, body: Mapping[str, Any], clock: PhaseClock
+        self,
+        endpoint: Endpoint,
+        request: GenerationRequest,
+        body: Mapping[str, Any],
+        clock: PhaseClock,
+        report: dict[str, Any],
     ) -> AsyncGenerator[Piece]:
+        report.update(_report(endpoint, request))
         spoke = False
         for act in _performance(endpoint, request):
             if isinstance(act, _Pause):
@@ -98,6 +110,10 @@ class Scripted:
         except BackendError as error:
             return Report(reachable=True, serves=False, error=str(error))
         return Report(reachable=True, serves=True, models=(model,), facts=_facts(endpoint))
+
+
+def _report(endpoint: Endpoint, request: GenerationRequest) -> dict[str, Any]:
+    return {"model": request.model, "plurivox": {"revision": _facts(endpoint)}}
 
 
 def _facts(endpoint: Endpoint) -> dict[str, Any]:
@@ -119,12 +135,12 @@ def _performance(endpoint: Endpoint, request: GenerationRequest) -> Iterator[Pie
         if said and gap:
             yield _Pause(gap)
         if request.sampling.max_tokens is not None and said >= request.sampling.max_tokens:
-            yield _end(endpoint, request, said, cut=True)
+            yield _end(request, said, cut=True)
             return
         yield f"{time.time():.4f} " if options.get("stamps") else token
         said += 1
     yield from _mishap(options, said)
-    yield _end(endpoint, request, said, cut=False)
+    yield _end(request, said, cut=False)
 
 
 def _mishap(options: Mapping[str, Any], said: int) -> Iterator[Piece | _Pause]:
@@ -137,10 +153,10 @@ def _mishap(options: Mapping[str, Any], said: int) -> Iterator[Piece | _Pause]:
         raise BackendError(kind, "the script breaks off here", retry_after=options.get("retry_after"))
 
 
-def _end(endpoint: Endpoint, request: GenerationRequest, said: int, *, cut: bool) -> End:
+def _end(request: GenerationRequest, said: int, *, cut: bool) -> End:
     prompt = sum(len(_TOKEN.findall(message.content)) for message in request.messages)
     usage = Usage(prompt_tokens=prompt, completion_tokens=said)
-    return End("length" if cut else "stop", usage, {"model": request.model, "plurivox": {"revision": _facts(endpoint)}})
+    return End("length" if cut else "stop", usage)
 
 
 def _tokens(options: Mapping[str, Any], request: GenerationRequest) -> Iterator[str]:

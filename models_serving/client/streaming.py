@@ -39,7 +39,7 @@ async def stream(endpoint: Endpoint, request: GenerationRequest) -> AsyncGenerat
     try:
         backend = backend_named(endpoint.backend)
         answer.prepare(endpoint, backend.body(endpoint, request))
-        async with aclosing(backend.apieces(endpoint, request, answer.sent, answer.clock)) as pieces:
+        async with aclosing(backend.apieces(endpoint, request, answer.sent, answer.clock, answer.report)) as pieces:
             while answer.end is None:
                 answer.clock.wait()
                 async with asyncio.timeout(max(answer.clock.left(), 0)):
@@ -62,11 +62,13 @@ def stream_sync(endpoint: Endpoint, request: GenerationRequest, clock: PhaseCloc
     try:
         backend = backend_named(endpoint.backend)
         answer.prepare(endpoint, backend.body(endpoint, request))
-        with closing(backend.pieces(endpoint, request, answer.sent, answer.clock)) as pieces:
+        with closing(backend.pieces(endpoint, request, answer.sent, answer.clock, answer.report)) as pieces:
             while answer.end is None:
                 answer.clock.wait()
                 piece = next(pieces, None)
-                answer.clock.check()
+                if not isinstance(piece, End):
+                    # what is complete is not too late
+                    answer.clock.check()
                 yield from answer.take(piece)
         final = answer.finished()
     except BackendError as error:
@@ -95,6 +97,7 @@ class _Answer:
         self.sent: Mapping[str, Any] = {}
         self.asked: Endpoint | None = None
         self.end: End | None = None
+        self.report: dict[str, Any] = {}
         self._request = request
         self._texts: list[str] = []
         self._chars = 0
@@ -130,11 +133,12 @@ class _Answer:
         if self.end is None or not any(_visible(character) for character in text):
             raise BackendError("empty", "the answer has no visible text")
         end = self.end
-        return Finished(text, end.finish_reason, end.usage, self._timings(), self.sent, end.report, self.asked)
+        return Finished(text, end.finish_reason, end.usage, self._timings(), self.sent, self.report, self.asked)
 
     def failed(self, error: BackendError) -> Failed:
         text = "".join(self._texts)
-        return Failed(error.kind, str(error), text, self._timings(), self.sent, error.retry_after)
+        timings = self._timings()
+        return Failed(error.kind, str(error), text, timings, self.sent, error.retry_after, report=self.report)
 
     def overdue(self) -> Failed:
         return self.failed(BackendError("timeout", self.clock.overdue()))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from models_serving.backends import scripted
 from models_serving.client import probe, stream, stream_sync
 from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, GenerationRequest, TimeLimits, Usage
-from models_serving.limits import PhaseClock
+from models_serving.limits import ENDING_S, PhaseClock
 from tests.models_serving.asking import PATIENT, QUICK, WAYS, a_request, ask_sync
 
 Ask = Callable[[Endpoint, GenerationRequest], list[Event]]
@@ -190,6 +190,18 @@ def test_the_clock_counts_silence_not_the_callers_own_time() -> None:
     now = 159.5
     clock.wait()
     assert (clock.left(), clock.overdue()) == (0.5, "total: longer than 60 s")
+
+
+def test_what_may_follow_a_complete_text_is_waited_for_a_moment_only() -> None:
+    now = 0.0
+    clock = PhaseClock(TimeLimits(first_token=10, between_tokens=30, total=60), lambda: now)
+    clock.heard_text()
+    clock.ending()
+    assert clock.left() == ENDING_S
+    now = 59.0
+    late = PhaseClock(TimeLimits(first_token=10, between_tokens=30, total=1), lambda: now)
+    late.ending()
+    assert late.left() == 0.5
 
 
 @given(

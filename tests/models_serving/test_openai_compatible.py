@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models_serving import outbound
+from models_serving import limits, outbound
 from models_serving.backends.base import BackendError, End
 from models_serving.backends.chunks import ChunkReader
 from models_serving.backends.foreign import storable
@@ -211,6 +211,65 @@ def test_a_finish_reason_in_a_servers_own_word_is_understood_and_kept(stub: Stub
     last = ask_sync(at(stub), a_request())[-1]
     assert isinstance(last, Finished)
     assert (last.finish_reason, last.report) == (means, {"finish_reason": said})
+
+
+@both_ways
+def test_a_failed_answer_has_what_the_server_said_of_itself_until_then(ask: Ask, stub: StubServer) -> None:
+    def refuse(exchange: Exchange) -> None:
+        exchange.start("500 Internal Server Error", "application/json", "X-Request-Id: req_7\r\n")
+
+    def fall_silent(exchange: Exchange) -> None:
+        exchange.start(headers="X-Request-Id: req_8\r\n")
+        exchange.event("a", model="m-1")
+        exchange.wait_until_gone()
+
+    stub.answer = refuse
+    assert failed(ask(at(stub), a_request())).report == {"request_id": "req_7"}
+    stub.answer = fall_silent
+    last = failed(ask(at(stub), a_request(limits=QUICK)))
+    assert (last.kind, last.report) == ("timeout", {"request_id": "req_8", "model": "m-1"})
+
+
+@both_ways
+def test_an_error_that_comes_as_an_answer_is_told(ask: Ask, stub: StubServer) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start(kind="application/json; charset=utf-8")
+        exchange.send(b'{"error": {"message": "no credits left"}}')
+
+    stub.answer = answer
+    last = failed(ask(at(stub), a_request()))
+    assert (last.kind, last.error) == ("broken", "the answer is application/json and no event stream: no credits left")
+
+
+def leaves_it_open(exchange: Exchange) -> None:
+    exchange.wait_until_gone()
+
+
+def keeps_it_alive(exchange: Exchange) -> None:
+    while True:
+        exchange.send(b": still here\n\n")
+
+
+def cuts_it(exchange: Exchange) -> None:
+    """The announced length never comes."""
+
+
+@both_ways
+@pytest.mark.parametrize("then", [leaves_it_open, keeps_it_alive, cuts_it])
+def test_an_answer_is_complete_with_its_finish_reason_whatever_the_server_does_then(
+    ask: Ask, stub: StubServer, then: Callable[[Exchange], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9000000\r\n\r\n")
+        exchange.event("all of it", "stop")
+        exchange.event(usage={"completion_tokens": 3})
+        then(exchange)
+
+    stub.answer = answer
+    monkeypatch.setattr(limits, "ENDING_S", 0.1)
+    last = ask(at(stub), a_request())[-1]
+    assert isinstance(last, Finished), last
+    assert (last.text, last.usage) == ("all of it", Usage(None, 3))
 
 
 @both_ways

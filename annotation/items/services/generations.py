@@ -87,6 +87,7 @@ def fail_generation(*, generation: Generation, failed: Failed, now: datetime) ->
             state=Generation.State.FAILED,
             lease_until=None,
             request=dict(failed.sent),
+            report=dict(failed.report),
             route=_route(failed),
             text=failed.text,
             error_kind=failed.kind,

@@ -121,7 +121,8 @@ def test_a_failure_is_recorded_tried_again_and_then_replaced_by_another_model(
 
 def test_what_had_arrived_of_a_failed_answer_stays_in_its_row() -> None:
     turn = talks.run_jobs(turn_with({"fail_after": 2, "text": "one two three"}))
-    assert Generation.objects.filter(candidate__item=turn.item, attempt=1).get().text == "one two "
+    row = Generation.objects.filter(candidate__item=turn.item, attempt=1).get()
+    assert (row.text, row.report["model"]) == ("one two ", row.request["model"])
 
 
 def test_a_replacement_is_a_draw_of_its_own_that_excludes_what_was_used() -> None:
