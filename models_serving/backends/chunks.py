@@ -68,6 +68,7 @@ class ChunkReader:
         self._events = EventParser(max_bytes=262_144 + 12 * self.max_chars)
         self._finder = StopFinder(self.stops)
         self._is_cut = False
+        self._said: dict[str, Any] = {}
 
     @property
     def is_complete(self) -> bool:
@@ -139,8 +140,11 @@ class ChunkReader:
 
     def _note(self, chunk: Mapping[str, Any]) -> None:
         for name in REPORTED:
-            if chunk.get(name) is not None:
-                self.report[name] = storable(chunk[name], self.clean)
+            value = chunk.get(name)
+            # most of it is the same in every chunk, and a chunk is a token
+            if value is not None and value != self._said.get(name):
+                self._said[name] = value
+                self.report[name] = storable(value, self.clean)
         if isinstance(counted := chunk.get("usage"), dict):
             self.usage = Usage(_count(counted, "prompt_tokens"), _count(counted, "completion_tokens"))
             # some think and show nothing of it

@@ -194,8 +194,11 @@ async def _auntil_complete(parts: AsyncIterator[bytes], reader: ChunkReader, clo
     """The same in an event loop, where whoever awaits ends the waiting."""
     try:
         while True:
-            # until then whoever asked keeps the time
-            async with asyncio.timeout(clock.left() if reader.is_complete else None):
+            if reader.is_complete:
+                async with asyncio.timeout(clock.left()):
+                    part = await anext(parts, None)
+            else:
+                # whoever asked keeps the time
                 part = await anext(parts, None)
             if part is None:
                 return
