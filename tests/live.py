@@ -66,7 +66,7 @@ class Worker:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "celery", "-A", "annotation", "worker", "-P", "threads", "-c", "8"]
-        command += ["-Q", "default,generation", "--without-gossip", "--without-mingle", "-l", "INFO"]
+        command += ["-Q", "default,generation,upkeep", "--without-gossip", "--without-mingle", "-l", "INFO"]
         already = len(self._said())
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -13,7 +13,7 @@ def test_the_live_site_answers_over_http_and_its_worker_writes_to_the_same_datab
     heartbeat.apply_async(["default"], queue="default")
     wait_until("the worker's row", lambda: Heartbeat.objects.filter(queue="default").exists())
     parts = httpx.get(f"{live_site.url}/readyz").json()["parts"]
-    assert parts["workers"]["detail"] == "nothing heard of: generation"
+    assert parts["workers"]["detail"] == "nothing heard of: generation, upkeep"
 
 
 def test_a_worker_that_is_killed_can_be_started_again(live_site: LiveSite) -> None:

@@ -1,4 +1,4 @@
-"""The whole site on one machine: web, worker with beat, model server. What `make run` starts."""
+"""The whole site on one machine: web, worker, upkeep with beat, model server. What `make run` starts."""
 
 import fcntl
 import hashlib
@@ -192,9 +192,18 @@ def web() -> Program:
 
 
 def worker() -> Program:
-    command = ["-m", "celery", "-A", "annotation", "worker", "-B", "-P", "threads", "-c", "64", "-l", "INFO"]
-    queues = ["-Q", "default,generation", "--without-gossip", "--without-mingle"]
-    return Program("worker", [sys.executable, *command, *queues])
+    return _worker("worker", "-Q", "default,generation", "-c", "64")
+
+
+def upkeep() -> Program:
+    """Beat, and what must not wait behind the answers of a full house."""
+    return _worker("upkeep", "-Q", "upkeep", "-c", "4", "-B")
+
+
+def _worker(name: str, *takes: str) -> Program:
+    # two workers of one machine need names of their own
+    command = ["-m", "celery", "-A", "annotation", "worker", "-n", f"{name}@%h", "-P", "threads", "-l", "INFO"]
+    return Program(name, [sys.executable, *command, *takes, "--without-gossip", "--without-mingle"])
 
 
 def silent_parts() -> list[str]:

@@ -7,16 +7,23 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.db.models import QuerySet
 
 from annotation.common.models import Heartbeat
 from models_serving.catalog.models import ServedModel
 from models_serving.catalog.queries import taking_work
 
-QUEUES = ("default", "generation")
+QUEUES = ("default", "generation", "upkeep")
 # beat sends every 5 s: three in a row have to be lost
 SILENCE = timedelta(seconds=15)
+# jobs that can take all places of a queue for long: rows with a lease
+LONG_JOBS: dict[str, tuple[tuple[str, str, dict[str, str]], ...]] = {
+    "default": (("exports", "ExportRun", {}), ("items", "SetJob", {"kind": "import"})),
+    "generation": (("items", "Generation", {}), ("items", "SetJob", {"kind": "generation"})),
+}
 LEAST_DISK = 50 * 1024 * 1024
 
 
@@ -61,10 +68,20 @@ def _storage(now: datetime) -> Part:
 
 
 def _workers(now: datetime) -> Part:
-    """Broker, beat and a worker for each queue: a heartbeat has passed through all of them."""
+    """Broker, beat and a worker for each queue: a heartbeat has passed through all of them, or waits behind jobs that
+    are at work."""
     heard = dict(Heartbeat.objects.filter(at__gte=now - SILENCE).values_list("queue", "at"))
-    silent = [queue for queue in QUEUES if queue not in heard]
+    silent = [queue for queue in QUEUES if queue not in heard and not _is_at_work(queue, now)]
     return Part(ok=not silent, detail=f"nothing heard of: {', '.join(silent)}" if silent else "")
+
+
+def _is_at_work(queue: str, now: datetime) -> bool:
+    """Whether somebody keeps the lease of a job of that queue. Rows of apps above this one, without importing them."""
+    for app, model, kind in LONG_JOBS.get(queue, ()):
+        rows: QuerySet[Any] = QuerySet(apps.get_model(app, model))
+        if rows.filter(state="running", lease_until__gt=now, **kind).exists():
+            return True
+    return False
 
 
 def _models(now: datetime) -> Part:

@@ -3,6 +3,8 @@
     ENTRIES = {"name in the admin": ("annotation.app.tasks.task", seconds or crontab(…))}
 
 and, where a task takes arguments or must not run in the default queue, `{"args": (…), "queue": "…"}` as a third part.
+What somebody waits for within seconds runs in the queue *upkeep* (`UPKEEP`): it takes no long jobs, so nothing there
+waits behind an export or a full house.
 Beat writes the entries into its own tables when it starts (once each, by name), where the admin can switch them off.
 """
 
@@ -14,6 +16,7 @@ from typing import Any
 from celery.schedules import crontab
 from django.apps import AppConfig
 
+UPKEEP = {"queue": "upkeep"}
 When = float | crontab
 Entry = tuple[str, When] | tuple[str, When, Mapping[str, Any]]
 

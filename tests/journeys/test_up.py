@@ -109,7 +109,7 @@ def test_a_first_start_ends_in_links_that_work_and_a_password_that_lets_in(site:
 
 def test_a_program_that_is_killed_comes_back(site: Site) -> None:
     before = site.pids()
-    for name in ("web", "models", "worker"):
+    for name in ("web", "models", "worker", "upkeep"):
         os.kill(before[name], signal.SIGKILL)
     wait_until("all have new processes", lambda: all(site.pids()[name] != before[name] for name in before))
     wait_until("the site is ready again", site.ready, seconds=90)
@@ -148,6 +148,6 @@ def test_what_a_killed_start_left_is_cleared_away_by_the_next(site: Site) -> Non
     left = site.pids()
     site.kill()
     said = site.start()
-    assert "cleared away  models, web, worker, left by a start that was killed\n" in said
+    assert "cleared away  models, upkeep, web, worker, left by a start that was killed\n" in said
     assert [name for name, pid in left.items() if command_of(pid)] == []
     assert site.ctrl_c() == 0

@@ -211,9 +211,10 @@ def test_hello_is_a_real_answer_or_the_reason_why_not() -> None:
 def test_beat_runs_a_task_that_checks_enabled_models() -> None:
     scripted("on")
     scripted("off", enabled=False)
-    assert [task for task, _ in beat.ENTRIES.values()] == [
+    assert [task for task, *_ in beat.ENTRIES.values()] == [
         tasks.check_all_health.name, tasks.begin_due_trials.name, tasks.forget_old_first_tokens.name,
     ]  # fmt: skip
+    assert [more for _, _, *more in beat.ENTRIES.values()] == [[{"queue": "upkeep"}], [], []]
     tasks.check_all_health()
     assert dict(ServedModel.objects.values_list("name", "health")) == {"on": "healthy", "off": "unknown"}
 

@@ -6,6 +6,7 @@ from django.test import Client
 from django.utils import timezone
 
 from annotation.common.health import QUEUES, record_heartbeat
+from annotation.items.models import ItemSet, SetJob
 from models_serving.catalog.models import ServedModel
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +47,22 @@ def test_the_site_stops_being_ready_when_the_workers_of_one_queue_fall_silent(
     record_heartbeat(queue=queue, now=timezone.now() - timedelta(seconds=16))
     assert parts_that_fail(client) == (503, ["workers"])
     assert client.get("/readyz").json()["parts"]["workers"]["detail"] == f"nothing heard of: {queue}"
+
+
+@pytest.mark.parametrize(("kind", "queue"), [("import", "default"), ("generation", "generation")])
+def test_a_queue_whose_workers_are_at_long_jobs_is_not_thought_dead(
+    client: Client, beating: None, served_models: dict[str, ServedModel], kind: str, queue: str
+) -> None:
+    now = timezone.now()
+    record_heartbeat(queue=queue, now=now - timedelta(seconds=16))
+    job = SetJob.objects.create(
+        item_set=ItemSet.objects.create(name="long"), kind=kind, state="running", lease_until=now, created_at=now
+    )
+    assert parts_that_fail(client) == (503, ["workers"])
+    SetJob.objects.filter(pk=job.pk).update(lease_until=now + timedelta(minutes=1))
+    assert parts_that_fail(client) == (200, [])
+    record_heartbeat(queue="upkeep", now=now - timedelta(seconds=16))
+    assert parts_that_fail(client) == (503, ["workers"])
 
 
 @pytest.mark.parametrize("health", [ServedModel.Health.UNKNOWN, ServedModel.Health.UNHEALTHY])

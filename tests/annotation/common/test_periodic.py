@@ -27,6 +27,7 @@ def test_beat_knows_the_heartbeat_of_each_queue_once_however_often_it_starts() -
     assert [(beat.queue, beat.args, beat.interval.every, beat.expire_seconds) for beat in beats] == [
         ("default", '["default"]', 5, 10),
         ("generation", '["generation"]', 5, 10),
+        ("upkeep", '["upkeep"]', 5, 10),
     ]
 
 

@@ -21,7 +21,7 @@ SAY_AFTER_SECONDS = 20
 
 class Command(BaseCommand):
     help = (
-        "Run web, worker with beat and the model server on this machine until Ctrl-C. Ports: PORT, MODEL_SERVER_PORT."
+        "Run web, workers with beat, and the model server on this machine until Ctrl-C. Ports: PORT, MODEL_SERVER_PORT."
     )
     requires_system_checks: list[str] = []
 
@@ -61,6 +61,7 @@ class Command(BaseCommand):
         password = self._prepare()
         supervisor.start(embedded.web())
         supervisor.start(embedded.worker())
+        supervisor.start(embedded.upkeep())
         self._wait(supervisor)
         # a study is opened only when its models answer
         self._line("studies", embedded.prepare_studies())
