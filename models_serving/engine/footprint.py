@@ -2,7 +2,6 @@
 
 The forecast counts weights and key-value cache from the model's own files; on the device it is kept within."""
 
-import dataclasses
 import json
 import os
 import struct
@@ -74,11 +73,6 @@ def group_limits(own: Path, root: Path) -> list[int]:
                 # "max" is no number
                 limits.append(int((folder / name).read_text(encoding="ascii")))
     return limits
-
-
-def placed(spec: ModelSpec, device: str) -> ModelSpec:
-    """The same model, on this device."""
-    return dataclasses.replace(spec, device=device)
 
 
 def keep_within(device: str, limit: int) -> None:

@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 
 from models_serving.contracts import Message
 from models_serving.engine import provenance
-from models_serving.engine.parameters import InvalidRequestError
+from models_serving.engine.parameters import TOO_LONG, InvalidRequestError
 from models_serving.engine.runner import Layers
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -89,7 +89,7 @@ class LoadedModel:
         if size > most:
             verb = "leave" if parameter == "messages" else "leaves"
             message = f"the {parameter} {verb} no room for an answer in the model's context"
-            raise InvalidRequestError(parameter, message)
+            raise InvalidRequestError(parameter, message, TOO_LONG)
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """The token ids of a conversation in the model's own chat template. Raises `InvalidRequestError`."""
@@ -114,7 +114,8 @@ class LoadedModel:
         if wrong := next((token for token in ids if not 0 <= token < size), None):
             raise InvalidRequestError("prompt", f"the prompt holds the token {wrong}; the model has {size}")
         if len(ids) >= self.max_len:
-            raise InvalidRequestError("prompt", "the prompt leaves no room for an answer in the model's context")
+            message = "the prompt leaves no room for an answer in the model's context"
+            raise InvalidRequestError("prompt", message, TOO_LONG)
         return ids
 
 

@@ -44,16 +44,24 @@ class OpenModel:
         return other
 
     def prepare(
-        self, said: Sequence[Message] | str | list[int], wanted: Mapping[str, Any], *, choices: int = 1
+        self,
+        said: Sequence[Message] | str | list[int],
+        wanted: Mapping[str, Any],
+        *,
+        choices: int = 1,
+        usual: int | None = None,
     ) -> list[tuple[list[int], Parameters]]:
         """Prompt and parameters of each choice, validated. `said` is a conversation, which the model's chat template
-        puts into words; or a text or token ids to go on from. Raises `InvalidRequestError` naming the parameter."""
+        puts into words; or a text or token ids to go on from. `usual` is how many tokens an answer may have where
+        `wanted` says nothing, if the context holds them. Raises `InvalidRequestError` naming the parameter."""
         if choices > self.engine.max_waiting:
             raise InvalidRequestError("n", f"n must be at most {self.engine.max_waiting} here, not {choices}")
         self._loaded.check_size(said)
         with self._lock:
             prompt = self._tokens(said)
         room = self._loaded.max_len - len(prompt)
+        if usual is not None and wanted.get("max_tokens") is None:
+            wanted = dict(wanted) | {"max_tokens": min(usual, room)}
         first = resolve(wanted, self._loaded.defaults, room=room)
         same_seed = dict(wanted) | {"seed": first.seed}
         others = [resolve(same_seed, self._loaded.defaults, room=room, choice=number) for number in range(1, choices)]

@@ -9,17 +9,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+TOO_LONG = "context_length_exceeded"
 MAX_STOPS = 16
 MAX_STOP_CHARS = 200
 MAX_TOP_LOGPROBS = 20
 
 
 class InvalidRequestError(ValueError):
-    """The request cannot be honoured; `parameter` names what is wrong with it."""
+    """The request cannot be honoured; `parameter` names what is wrong with it, `code` the kind of wrong in the words of
+    OpenAI's API."""
 
-    def __init__(self, parameter: str, message: str) -> None:
+    def __init__(self, parameter: str, message: str, code: str = "invalid_value") -> None:
         super().__init__(message)
         self.parameter = parameter
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +129,10 @@ def _stops(value: Any) -> tuple[str, ...]:
 
 def _check_lengths(parameters: Parameters, room: int) -> None:
     if room < 1:
-        raise InvalidRequestError("messages", "the messages leave no room for an answer in the model's context")
+        message = "the messages leave no room for an answer in the model's context"
+        raise InvalidRequestError("messages", message, TOO_LONG)
     if parameters.max_tokens > room:
-        message = f"max_tokens is {parameters.max_tokens}, but after the messages the context has room for {room}"
-        raise InvalidRequestError("max_tokens", message)
+        message = f"max_tokens is {parameters.max_tokens}, but after the prompt the context has room for {room}"
+        raise InvalidRequestError("max_tokens", message, TOO_LONG)
     if parameters.min_tokens > parameters.max_tokens:
         raise InvalidRequestError("min_tokens", "min_tokens must not be more than max_tokens")

@@ -12,10 +12,10 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from models_serving.contracts import TokenChance
-from models_serving.server import wire
+from models_serving.server import wording
 from models_serving.server.line import Exchange, Over, Piece
-from models_serving.server.wire import ApiError, Form
+from models_serving.server.wire import ApiError
+from models_serving.server.wording import Form, Placed
 
 
 @dataclass
@@ -23,7 +23,7 @@ class _Said:
     """One answer, as far as it has come."""
 
     text: str = ""
-    tokens: list[TokenChance] = field(default_factory=list)
+    tokens: list[Placed] = field(default_factory=list)
     over: Over | None = None
 
 
@@ -55,20 +55,20 @@ class Telling:
         try:
             async with contextlib.aclosing(exchange.events()) as events:
                 async for event in events:
-                    self._note(event)
+                    tokens = self._note(event)
                     if isinstance(event, Piece):
-                        tokens = event.tokens if self._chances else None
-                        yield self._event(self._form.piece(event.index, event.text, tokens, None))
+                        piece = self._form.piece(event.index, event.text, tokens if self._chances else None, None)
+                        yield self._event(piece)
                     else:
                         end = self._form.piece(event.index, "", [] if self._chances else None, event.reason)
                         yield self._event(end, plurivox=self._report(event))
         except ApiError as error:
-            yield wire.event(error.body())
+            yield wording.event(error.body())
             return
         if self._counts:
             head = {**self._head, "object": self._form.piece_object}
-            yield wire.event({**head, "choices": [], "usage": self._usage()})
-        yield wire.DONE
+            yield wording.event({**head, "choices": [], "usage": self._usage()})
+        yield wording.DONE
 
     async def whole(self, exchange: Exchange) -> dict[str, Any]:
         """All answers in one piece. Raises `ApiError` when one could not be generated."""
@@ -83,17 +83,20 @@ class Telling:
         return {**self._head, "object": self._form.whole_object, "choices": choices, "usage": self._usage()}
 
     def _event(self, choice: Mapping[str, Any], **members: Any) -> bytes:
-        return wire.event({**self._head, "object": self._form.piece_object, "choices": [choice], **members})
+        return wording.event({**self._head, "object": self._form.piece_object, "choices": [choice], **members})
 
-    def _note(self, event: Piece | Over) -> None:
+    def _note(self, event: Piece | Over) -> list[Placed]:
+        """Returns the tokens that came with it."""
         said = self._answers.setdefault(event.index, _Said())
         if isinstance(event, Over):
             if error := _error_of(event):
                 raise error
             said.over = event
-        else:
-            said.text += event.text
-            said.tokens += event.tokens
+            return []
+        tokens = wording.placed(event.tokens, event.text, len(said.text))
+        said.text += event.text
+        said.tokens += tokens
+        return tokens
 
     def _report(self, over: Over) -> dict[str, Any]:
         return {
@@ -108,7 +111,7 @@ class Telling:
         overs = [said.over for _, said in sorted(self._answers.items()) if said.over]
         # A prompt is the same for all of its choices and is counted once.
         prompts = [overs[first : first + self._choices] for first in range(0, len(overs), self._choices)]
-        return wire.usage(
+        return wording.usage(
             sum(answers[0].prompt_tokens for answers in prompts),
             sum(over.completion_tokens for over in overs),
             reused_tokens=sum(min(over.reused_tokens for over in answers) for answers in prompts),

@@ -18,11 +18,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from models_serving.server import metrics, wire
+from models_serving.server import metrics, wire, wording
 from models_serving.server.answering import AnswerResponse, Telling, error_response
 from models_serving.server.fleet import Fleet, Served
 from models_serving.server.line import Asking, Line, Over
-from models_serving.server.wire import ApiError, ChatBody, CompletionBody, Form
+from models_serving.server.wire import ApiError, ChatBody, CompletionBody
+from models_serving.server.wording import Form
 
 MAX_BODY_BYTES = 4_000_000
 READY_SECONDS = 10.0
@@ -116,14 +117,14 @@ async def chat(request: Request) -> Response:
     """POST /v1/chat/completions."""
     desk: Desk = request.app.state.desk
     desk.admit(request)
-    return _answer(desk, wire.CHAT, wire.parse_chat(await _body(request)))
+    return _answer(desk, wording.CHAT, wire.parse_chat(await _body(request)))
 
 
 async def completions(request: Request) -> Response:
     """POST /v1/completions."""
     desk: Desk = request.app.state.desk
     desk.admit(request)
-    return _answer(desk, wire.COMPLETION, wire.parse_completion(await _body(request)))
+    return _answer(desk, wording.COMPLETION, wire.parse_completion(await _body(request)))
 
 
 def _answer(desk: Desk, form: Form, body: ChatBody | CompletionBody) -> Response:
@@ -137,7 +138,17 @@ def _answer(desk: Desk, form: Form, body: ChatBody | CompletionBody) -> Response
         usage=body.counts_usage,
         chances=bool(wanted.get("logprobs")),
     )
-    asking = Asking(body.model, body.prompts, body.n, wanted, desk.request_seconds, body.user, body.priority == 0)
+    asking = Asking(
+        body.model,
+        body.prompts,
+        body.n,
+        wanted,
+        desk.request_seconds,
+        key=body.user,
+        live=body.priority == 0,
+        usual=body.usual,
+        names=body.names,
+    )
     return AnswerResponse(told, line.ask(asking), streamed=body.stream)
 
 

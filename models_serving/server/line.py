@@ -21,7 +21,8 @@ class Asking:
     """What a model is asked: prompts (conversations as lists of messages, texts, or lists of token ids), `choices`
     answers to each, the sampling parameters that were sent, and how many seconds it may take, the queue included.
     `key` is whose request it is, for a fair order; one that is not `live` is a job that nobody waits for. A `probe` is
-    our own question whether the model answers; it is counted nowhere."""
+    our own question whether the model answers; it is counted nowhere. `usual` is how many tokens an answer has where
+    nothing is said of it; `names`, which parameters whoever asks knows by another name than the engine."""
 
     model: str
     prompts: Sequence[Any]
@@ -31,6 +32,8 @@ class Asking:
     key: str = ""
     live: bool = True
     probe: bool = False
+    usual: int | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +68,15 @@ _TIMES = ("started", "first_token", "last_token", "finished")
 class Exchange:
     """One request on its way. However it is left, its places are given back."""
 
-    def __init__(self, line: "Line", number: int, answers: int, *, probe: bool = False) -> None:
-        self.probe = probe
+    def __init__(self, line: "Line", number: int, asking: Asking) -> None:
+        self.asking = asking
         self._line = line
         self._number = number
         self._queue: asyncio.Queue[Event | ApiError] = asyncio.Queue()
         self._first: Event | ApiError | None = None
-        self.answers = self._untold = answers
+        self.answers = self._untold = len(asking.prompts) * asking.choices
         # For the line: how many answers have not ended.
-        self.left = answers
+        self.left = self.answers
 
     def put(self, event: Event | ApiError) -> None:
         """The line heard this."""
@@ -153,7 +156,7 @@ class Line:
     def ask(self, asking: Asking) -> Exchange:
         """Send a request."""
         number = next(self._numbers)
-        exchange = Exchange(self, number, len(asking.prompts) * asking.choices, probe=asking.probe)
+        exchange = Exchange(self, number, asking)
         if self.broken.is_set():
             exchange.put(ApiError(503, BROKEN, code="model_unhealthy", retry_after=1))
             return exchange
@@ -169,6 +172,7 @@ class Line:
                 "key": asking.key,
                 "live": asking.live,
                 "probe": asking.probe,
+                "usual": asking.usual,
                 # The time that it takes to make a prompt of it is part of its waiting.
                 "came": time.monotonic(),
             }
@@ -211,8 +215,8 @@ class Line:
         elif exchange := self._exchanges.get(message["n"]):
             if "declined" in message:
                 exchange.left = 0
-                exchange.put(ApiError(**message["declined"]))
-                if not exchange.probe:
+                exchange.put(_declined(message["declined"], exchange.asking.names))
+                if not exchange.asking.probe:
                     self._tally.declined(message["declined"]["status"])
             else:
                 self._take_event(exchange, _event(message))
@@ -223,7 +227,7 @@ class Line:
         exchange.put(event)
         if isinstance(event, Over):
             exchange.left -= 1
-            if not exchange.probe:
+            if not exchange.asking.probe:
                 self._tally.over(event.reason, event.prompt_tokens, event.completion_tokens)
         else:
             self.last_piece = time.monotonic()
@@ -235,7 +239,7 @@ class Line:
             if not question.done():
                 question.set_exception(ConnectionError(BROKEN))
         for exchange in self._exchanges.values():
-            if not exchange.probe:
+            if not exchange.asking.probe:
                 self._tally.lost(exchange.left)
             exchange.left = 0
             exchange.put(ApiError(503, BROKEN, code="model_unhealthy", retry_after=1))
@@ -244,6 +248,14 @@ class Line:
 
 class RefusedError(Exception):
     """The model cannot be served; the message says why."""
+
+
+def _declined(said: Mapping[str, Any], names: Mapping[str, str]) -> ApiError:
+    """The refusal in the words of whoever asked."""
+    own = said.get("param", "")
+    if theirs := names.get(own):
+        said = {**said, "param": theirs, "message": said["message"].replace(own, theirs)}
+    return ApiError(**said)
 
 
 def _event(message: Mapping[str, Any]) -> Event:

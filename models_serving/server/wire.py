@@ -1,4 +1,4 @@
-"""The OpenAI API as our server speaks it: bodies in, chunks and errors out. No engine and no network here.
+"""The OpenAI API as our server hears it: bodies in, and errors. No engine and no network here.
 
 Source: the API reference of OpenAI's chat completions and completions. Parameters that are not listed here are refused
 by name."""
@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
-from models_serving.contracts import Message, Role, TokenChance
+from models_serving.contracts import Message
 
 SAMPLING = (
     "temperature",
@@ -29,6 +29,20 @@ SAMPLING = (
 
 
 MAX_CHOICES = 16
+# What changes nothing with these values, and is sent by clients that name all they know. Any other value is refused.
+_NEUTRAL: Mapping[str, Sequence[Any]] = {
+    "best_of": (1,),
+    "echo": (False,),
+    "functions": ([],),
+    "logit_bias": ({},),
+    "metadata": ({},),
+    "modalities": (["text"],),
+    "response_format": ({"type": "text"},),
+    "store": (False,),
+    "suffix": ("",),
+    "tool_choice": ("none", "auto"),
+    "tools": ([],),
+}
 
 
 class ApiError(Exception):
@@ -45,7 +59,9 @@ class ApiError(Exception):
 
     def body(self) -> dict[str, Any]:
         """`{"error": {"message", "type", "param", "code"}}`."""
-        kind = "invalid_request_error" if self.status < 429 else "server_error"
+        kind = {429: "rate_limit_error"}.get(
+            self.status, "invalid_request_error" if self.status < 429 else "server_error"
+        )
         return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
 
 
@@ -59,12 +75,13 @@ class _Part(_Strict):
 
 
 class _Message(_Strict):
-    role: Role
+    # A newer name of the same.
+    role: Literal["system", "user", "assistant", "developer"]
     content: str | list[_Part]
 
     def plain(self) -> Message:
         text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
-        return Message(self.role, text)
+        return Message("system" if self.role == "developer" else self.role, text)
 
 
 class _StreamOptions(_Strict):
@@ -106,6 +123,16 @@ class _Body(_Strict):
         raise NotImplementedError
 
     @property
+    def usual(self) -> int | None:
+        """How many tokens an answer has where nothing is said, if the context holds them; `None`: all that it holds."""
+        return None
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Parameters that were sent by another name than the engine's, by that one."""
+        return {}
+
+    @property
     def counts_usage(self) -> bool:
         """Whether a stream ends with the number of tokens."""
         return self.stream_options is not None and self.stream_options.include_usage
@@ -126,6 +153,11 @@ class ChatBody(_Body):
         """One conversation."""
         return [[{"role": message.role, "content": message.content} for message in self.conversation()]]
 
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Parameters that were sent by another name than the engine's, by that one."""
+        return {} if self.max_completion_tokens is None else {"max_tokens": "max_completion_tokens"}
+
     def wanted(self) -> dict[str, Any]:
         """The sampling parameters that were sent; null means not sent. Raises `ApiError` for a contradiction."""
         given = super().wanted()
@@ -139,7 +171,7 @@ class ChatBody(_Body):
 class CompletionBody(_Body):
     """What a client asks of /v1/completions: to go on from a text, or from token ids, or from several of either."""
 
-    prompt: str | list[int] | list[str] | list[list[int]]
+    prompt: StrictStr | list[StrictInt] | list[StrictStr] | list[list[StrictInt]]
 
     @property
     def prompts(self) -> list[Any]:
@@ -147,10 +179,20 @@ class CompletionBody(_Body):
         several = isinstance(self.prompt, list) and not (self.prompt and isinstance(self.prompt[0], int))
         return list(self.prompt) if several else [self.prompt]
 
+    @property
+    def usual(self) -> int | None:
+        """As OpenAI's reference has it."""
+        return 16
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Parameters that were sent by another name than the engine's, by that one."""
+        return {"top_logprobs": "logprobs"}
+
     def wanted(self) -> dict[str, Any]:
-        """As with conversations, but 16 tokens where nothing is said: so does OpenAI's reference. There `logprobs` is
-        the number of most likely tokens that are told with each drawn one."""
-        given = {"max_tokens": 16} | super().wanted()
+        """As with conversations, but `logprobs` is the number of most likely tokens that are told with each drawn
+        one."""
+        given = super().wanted()
         if "top_logprobs" in given:
             raise ApiError(400, "top_logprobs belongs to chats; here logprobs is a number", param="top_logprobs")
         if isinstance(top := given.get("logprobs"), bool):
@@ -186,15 +228,48 @@ def _parsed(raw: bytes, kind: type[_Kind]) -> _Kind:
         raise ApiError(400, "the body is not JSON", code="invalid_json") from error
     if not isinstance(said, dict):
         raise ApiError(400, "the body is not a JSON object", code="invalid_json")
+    # A null is an absent parameter in this API.
+    said = {
+        name: _without_nulls(value) if name in _NESTED else value for name, value in said.items() if value is not None
+    }
+    said = {name: value for name, value in said.items() if name in kind.model_fields or not _is_neutral(name, value)}
     if unknown := sorted(set(said) - set(kind.model_fields)):
         raise ApiError(400, f"unsupported parameters: {', '.join(unknown)}", param=unknown[0], code="unsupported")
-    # A null is an absent parameter in this API.
     try:
-        return kind.model_validate({name: value for name, value in said.items() if value is not None})
+        return kind.model_validate(said)
     except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(map(str, first["loc"]))
-        raise ApiError(400, f"{path}: {first['msg']}", param=str(first["loc"][0])) from error
+        # Where several forms are possible each says what it lacks; the one that came furthest is meant.
+        path, wrong = max(((_path(one), one) for one in error.errors()), key=lambda found: len(found[0]))
+        name = ".".join(path)
+        met = f", not {str(wrong['input'])[:80]!r}" if wrong["type"] == "literal_error" else ""
+        raise ApiError(400, f"{name}: {wrong['msg']}{met}", param=name) from error
+
+
+# What holds further members, where a null is an absent one, too.
+_NESTED = {"messages", "stream_options"}
+
+
+def _without_nulls(said: Any, depth: int = 4) -> Any:
+    """Without members that are null, so many levels deep."""
+    if isinstance(said, dict):
+        return {name: _within(value, depth) for name, value in said.items() if value is not None}
+    return [_within(value, depth) for value in said] if isinstance(said, list) else said
+
+
+def _within(said: Any, depth: int) -> Any:
+    return _without_nulls(said, depth - 1) if depth else said
+
+
+def _is_neutral(name: str, value: Any) -> bool:
+    return any(value == one and type(value) is type(one) for one in _NEUTRAL.get(name, ()))
+
+
+def _path(wrong: Mapping[str, Any]) -> list[str]:
+    """Where it stands, without the names of the forms that were tried there."""
+    *steps, last = wrong["loc"]
+    known = {*ChatBody.model_fields, *CompletionBody.model_fields, "include_usage", "role", "content", "type", "text"}
+    path = [str(step) for step in steps if isinstance(step, int) or step in known]
+    return [*path, str(last)] if isinstance(last, int) or last in known or wrong["type"] == "extra_forbidden" else path
 
 
 def _refuse_constant(name: str) -> None:
@@ -208,106 +283,3 @@ def _has_half_character(text: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
-
-
-class Form:
-    """How answers are put: the names of things, and one answer's entry in `choices`, whole or a piece of it."""
-
-    prefix: str
-    whole_object: str
-    piece_object: str
-
-    def opening(self, index: int) -> dict[str, Any] | None:
-        """What a stream begins with, if with anything."""
-        raise NotImplementedError
-
-    def piece(self, index: int, text: str, tokens: Sequence[TokenChance] | None, finish: str | None) -> dict[str, Any]:
-        """A piece of a stream. `tokens` is `None` where log-probabilities were not asked for."""
-        raise NotImplementedError
-
-    def whole(self, index: int, text: str, tokens: Sequence[TokenChance] | None, finish: str) -> dict[str, Any]:
-        """An answer in one piece."""
-        raise NotImplementedError
-
-
-class _Chat(Form):
-    prefix, whole_object, piece_object = "chatcmpl", "chat.completion", "chat.completion.chunk"
-
-    def opening(self, index: int) -> dict[str, Any] | None:
-        delta = {"role": "assistant", "content": ""}
-        return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
-
-    def piece(self, index: int, text: str, tokens: Sequence[TokenChance] | None, finish: str | None) -> dict[str, Any]:
-        delta = {"content": text} if finish is None else {}
-        chances = _chances(tokens) if finish is None else None
-        return {"index": index, "delta": delta, "logprobs": chances, "finish_reason": finish}
-
-    def whole(self, index: int, text: str, tokens: Sequence[TokenChance] | None, finish: str) -> dict[str, Any]:
-        message = {"role": "assistant", "content": text}
-        return {"index": index, "message": message, "logprobs": _chances(tokens), "finish_reason": finish}
-
-
-class _Completion(Form):
-    prefix, whole_object, piece_object = "cmpl", "text_completion", "text_completion"
-
-    def opening(self, index: int) -> dict[str, Any] | None:
-        return None
-
-    def piece(self, index: int, text: str, tokens: Sequence[TokenChance] | None, finish: str | None) -> dict[str, Any]:
-        return {"index": index, "text": text, "logprobs": _listed(tokens), "finish_reason": finish}
-
-    def whole(self, index: int, text: str, tokens: Sequence[TokenChance] | None, finish: str) -> dict[str, Any]:
-        return {"index": index, "text": text, "logprobs": _listed(tokens), "finish_reason": finish}
-
-
-CHAT, COMPLETION = _Chat(), _Completion()
-
-
-def event(data: Mapping[str, Any]) -> bytes:
-    """One server-sent event. Non-ASCII characters stay as they are."""
-    return b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
-
-
-DONE = b"data: [DONE]\n\n"
-
-
-def _chances(tokens: Sequence[TokenChance] | None) -> dict[str, Any] | None:
-    """Tokens with their log-probabilities in the shape of chats. Half a character has no bytes to show."""
-    if tokens is None:
-        return None
-    content = [
-        {**_chance(token.text, token.logprob), "top_logprobs": [_chance(text, value) for text, value in token.top]}
-        for token in tokens
-    ]
-    return {"content": content, "refusal": None}
-
-
-def _listed(tokens: Sequence[TokenChance] | None) -> dict[str, Any] | None:
-    """The same in the shape of completions, which holds lists side by side."""
-    if tokens is None:
-        return None
-    return {
-        "tokens": [token.text for token in tokens],
-        "token_logprobs": [_bounded(token.logprob) for token in tokens],
-        "top_logprobs": [{text: _bounded(value) for text, value in token.top} for token in tokens],
-    }
-
-
-def _chance(text: str, logprob: float) -> dict[str, Any]:
-    whole = "\N{REPLACEMENT CHARACTER}" not in text
-    return {"token": text, "logprob": _bounded(logprob), "bytes": list(text.encode()) if whole else None}
-
-
-def _bounded(logprob: float) -> float:
-    """JSON knows no infinity; OpenAI's reference has this number for what is as good as impossible."""
-    return max(logprob, -9999.0)
-
-
-def usage(prompt_tokens: int, completion_tokens: int, *, reused_tokens: int = 0) -> dict[str, Any]:
-    """Token counts in OpenAI's shape; `reused_tokens` of the prompt did not have to be computed."""
-    return {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": completion_tokens,
-        "total_tokens": prompt_tokens + completion_tokens,
-        "prompt_tokens_details": {"cached_tokens": reused_tokens},
-    }

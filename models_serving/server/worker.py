@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,7 @@ def opened(spec: ModelSpec, granted: Mapping[str, Any], max_waiting: int) -> dic
     """The model and its adapters at work on the device that was granted, by their names. Raises `LoadError`."""
     use_threads(int(granted["threads"]))
     footprint.keep_within(str(granted["device"]), int(granted["bytes"]))
-    return open_all(footprint.placed(spec, str(granted["device"])), max_waiting=max_waiting)
+    return open_all(replace(spec, device=str(granted["device"])), max_waiting=max_waiting)
 
 
 @dataclass
@@ -202,9 +202,12 @@ class Session:
         try:
             step()
         except InvalidRequestError as error:
-            self._decline(number, 400, str(error), param=error.parameter, code="invalid_value")
+            self._decline(number, 400, str(error), param=error.parameter, code=error.code)
         except QueueFullError as error:
-            self._decline(number, 429, str(error), code="busy", retry_after=error.retry_after)
+            if self._engine.alive:
+                self._decline(number, 429, str(error), code="busy", retry_after=error.retry_after)
+            else:
+                self._decline(number, 503, "the model's engine has ended", code="model_unhealthy", retry_after=1)
         except Exception as error:
             # Whatever it was: it concerns this request alone, and somebody waits for an answer.
             log.exception("a request could not be prepared")
@@ -218,7 +221,9 @@ class Session:
         model = self._models[message["model"]]
         prepared: list[tuple[list[int], Parameters]] = []
         for prompt in message["prompts"]:
-            prepared += model.prepare(_prompt(prompt), message["wanted"], choices=message["choices"])
+            prepared += model.prepare(
+                _prompt(prompt), message["wanted"], choices=message["choices"], usual=message["usual"]
+            )
         if len(prepared) > (most := self._engine.max_waiting):
             raise InvalidRequestError("prompt", f"at most {most} answers at once here, not {len(prepared)}")
         listeners = [

@@ -16,10 +16,11 @@ import httpx
 import pytest
 
 from models_serving.client import probe, stream_sync
-from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, GenerationRequest
+from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, GenerationRequest, TokenChance
 from models_serving.engine.opening import OpenModel
 from models_serving.engine.parameters import HONOURED
 from models_serving.engine.slots import Engine
+from models_serving.server import wording
 from models_serving.server.__main__ import main
 from models_serving.server.wire import SAMPLING
 from tests.models_serving import tiny
@@ -98,16 +99,32 @@ def test_stop_texts_are_honoured(server: RunningServer) -> None:
 @pytest.mark.parametrize(
     ("body", "param", "message"),
     [
-        ({"logit_bias": {}, "echo": True}, "echo", "unsupported parameters: echo, logit_bias"),
+        ({"logit_bias": {"5": 1}, "echo": True}, "echo", "unsupported parameters: echo, logit_bias"),
+        ({"tools": [{}], "store": 0, "response_format": {"type": "json_object"}}, "response_format", None),
         ({"temperature": 3}, "temperature", "temperature must be from 0 to 2, not 3"),
         ({"messages": []}, "messages", None),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "messages", None),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages", None),
+        (
+            {"messages": [{"role": "tool", "content": "x"}]},
+            "messages.0.role",
+            "messages.0.role: Input should be 'system', 'user', 'assistant' or 'developer', not 'tool'",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
+            "messages.0.content.0.type",
+            "messages.0.content.0.type: Input should be 'text', not 'image_url'",
+        ),
+        ({"messages": [{"role": "user", "content": None}]}, "messages.0.content", None),
+        ({"messages": [{"role": "user", "content": "x", "name": "y"}]}, "messages.0.name", None),
         ({"messages": [{"role": "user", "content": "half \ud83d"}]}, "messages", None),
         ({"n": 0}, "n", None),
         ({"n": "2"}, "n", None),
         ({"stream": "yes"}, "stream", None),
         ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens", "max_tokens and max_completion_tokens differ"),
+        (
+            {"max_completion_tokens": 0},
+            "max_completion_tokens",
+            "max_completion_tokens must be at least 1, not 0",
+        ),
         ({"messages": [{"role": "user", "content": "long " * 900}]}, "messages", None),
     ],
 )
@@ -163,7 +180,9 @@ def test_several_prompts_as_texts_or_tokens_each_have_their_choices(server: Runn
 def test_a_completion_has_sixteen_tokens_and_tells_how_likely_each_was(server: RunningServer) -> None:
     [choice] = complete(server, seed=1, min_tokens=16, logprobs=2).json()["choices"]
     told = choice["logprobs"]
-    assert [len(told[name]) for name in ("tokens", "token_logprobs", "top_logprobs")] == [16, 16, 16]
+    assert [len(told[name]) for name in ("tokens", "token_logprobs", "top_logprobs", "text_offset")] == [16] * 4
+    for token, offset in zip(told["tokens"], told["text_offset"], strict=True):
+        assert "\N{REPLACEMENT CHARACTER}" in token or choice["text"].startswith(token, offset)
     # Two that are both half a character go by one name in this form.
     assert {len(top) for top in told["top_logprobs"]} <= {1, 2}
     [plain] = complete(server, seed=1, min_tokens=16).json()["choices"]
@@ -178,6 +197,12 @@ def test_a_completion_has_sixteen_tokens_and_tells_how_likely_each_was(server: R
         ({"prompt": ["a"] * 9, "n": 2}, "prompt"),
         ({"prompt": ["a"] * 4}, "prompt"),
         ({"prompt": [10_000]}, "prompt"),
+        ({"prompt": [True, False]}, "prompt.0"),
+        ({"prompt": [1.0]}, "prompt.0"),
+        ({"prompt": [["5"]]}, "prompt.0.0"),
+        ({"prompt": 5}, "prompt"),
+        ({"logprobs": -1}, "logprobs"),
+        ({"logprobs": 3.5}, "logprobs"),
         ({"prompt": "long " * 900}, "prompt"),
         ({"prompt": "half \ud83d"}, "prompt"),
         ({"echo": True}, "echo"),
@@ -191,6 +216,44 @@ def test_what_a_completion_cannot_honour_is_named(server: RunningServer, body: d
     content = json.dumps({"model": "llama", "prompt": "the model"} | body)
     answer = httpx.post(f"{server.root}/v1/completions", content=content)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+def test_what_changes_nothing_may_be_sent(server: RunningServer) -> None:
+    """Clients that write down every parameter they know send nulls and the values that mean nothing."""
+    sampling = {"seed": 4, "max_tokens": 6}
+    plain = post(server, messages=[{"role": "system", "content": "be kind"}, *HELLO], **sampling).json()
+    full = post(
+        server,
+        messages=[
+            {"role": "developer", "content": [{"type": "text", "text": "be kind", "cache": None}], "name": None},
+            {"role": "user", "content": "hello", "refusal": None, "tool_calls": None},
+        ],
+        **sampling,
+        **dict.fromkeys(("logit_bias", "tools", "response_format", "audio", "user", "temperature")),
+        store=False,
+        stream_options={"include_usage": None},
+        tool_choice="none",
+    ).json()
+    assert full["choices"][0]["message"] == plain["choices"][0]["message"]
+    typed = post(server, response_format={"type": "text"}, modalities=["text"], tools=[], logit_bias={}, **sampling)
+    again = post(server, **sampling)
+    assert typed.json()["choices"][0]["message"] == again.json()["choices"][0]["message"]
+    gone_on = complete(server, suffix=None, echo=False, best_of=1, logprobs=None, **sampling).json()
+    assert gone_on["choices"] == [complete(server, **sampling).json()["choices"][0] | {
+        "plurivox": gone_on["choices"][0]["plurivox"]
+    }]  # fmt: skip
+
+
+def test_a_completion_takes_what_the_context_still_holds_and_no_context_is_exceeded(server: RunningServer) -> None:
+    most = server.model("llama").facts["max_len"]
+    near = complete(server, prompt=[5] * (most - 3), min_tokens=3, seed=1).json()
+    assert (near["usage"]["completion_tokens"], near["choices"][0]["finish_reason"]) == (3, "length")
+    for refused in (
+        complete(server, prompt=[5] * most),
+        post(server, max_completion_tokens=most),
+        post(server, messages=[{"role": "user", "content": "long " * 900}]),
+    ):
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "context_length_exceeded")
 
 
 def test_other_errors_have_the_same_shape(server: RunningServer) -> None:
@@ -224,7 +287,19 @@ def test_not_ready_when_one_engine_has_stopped(server: RunningServer) -> None:
     server.model("mistral").engine.close()
     ready = httpx.get(f"{server.root}/readyz")
     assert ready.status_code == 503
-    assert ready.json()["models"] == {"llama": "ok", "mistral": "no answer: busy, retry after 1 s"}
+    assert ready.json()["models"] == {"llama": "ok", "mistral": "no answer: the model's engine has ended"}
+    refused = post(server, model="mistral")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "model_unhealthy")
+
+
+def test_of_tokens_that_go_by_one_name_the_likeliest_is_told() -> None:
+    half = "\N{REPLACEMENT CHARACTER}"
+    tokens = [TokenChance("ab", -0.5), TokenChance(half, -1.0, ((half, -1.0), (half, -5.0))), TokenChance("é", -2.0)]
+    told = wording.COMPLETION.whole(0, "abé", wording.placed(tokens, "abé", 0), "length")["logprobs"]
+    assert (told["top_logprobs"][1], told["text_offset"]) == ({half: -1.0}, [0, 2, 2])
+    assert [offset for offset, _ in wording.placed(tokens, "abé", 10)] == [10, 12, 12]
+    # Halves that nothing completes become a character of their own.
+    assert [offset for offset, _ in wording.placed(tokens[1:], f"{half}é", 10)] == [10, 11]
 
 
 def hold(model: OpenModel, gate: threading.Event) -> list[int]:
