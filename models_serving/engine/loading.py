@@ -3,6 +3,7 @@ says so."""
 
 import inspect
 import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +18,12 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 
 from models_serving.contracts import Message
 from models_serving.engine import provenance
-from models_serving.engine.parameters import TOO_LONG, InvalidRequestError
+from models_serving.engine.parameters import TOO_LONG, InvalidRequestError, resolve
 from models_serving.engine.runner import Layers
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+log = logging.getLogger(__name__)
+_NUMBER = re.compile(r"\.\d+(?=\.|$)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "tokenizer.model"]
 _SHORTEST, _LONGEST = 32, 4096
@@ -94,6 +97,9 @@ class LoadedModel:
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """The token ids of a conversation in the model's own chat template. Raises `InvalidRequestError`."""
         said = [{"role": message.role, "content": message.content} for message in messages]
+        if self.tokenizer.chat_template is None:
+            message = "the model has no chat template: it goes on from texts, and answers no conversations"
+            raise InvalidRequestError("messages", message, "no_chat_template")
         try:
             text = self.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
         except TemplateError as error:
@@ -130,12 +136,19 @@ def load(spec: ModelSpec) -> LoadedModel:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=spec.remote_code, local_files_only=True)
         layers = layers_of(config)
         max_len = length_of(spec, config.get_text_config(decoder=True))
-        model = _model(spec, folder, config, device)
+        model, unused = _model(spec, folder, config, device)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise LoadError(f"{spec.name}: {error}") from error
     _give_template(spec, tokenizer)
     defaults, eos = _generation_settings(folder, config, tokenizer)
-    facts = _facts(spec, folder, model, tokenizer, {"max_len": max_len, "defaults": defaults, "eos": sorted(eos)})
+    # An end that no logit stands for can never be drawn.
+    eos = frozenset(end for end in eos if 0 <= end < model.get_input_embeddings().num_embeddings)
+    try:
+        resolve({}, defaults, room=max_len)
+    except InvalidRequestError as error:
+        raise LoadError(f"{spec.name}: generation_config.json: {error}") from error
+    settings = {"max_len": max_len, "defaults": defaults, "eos": sorted(eos), "weights_not_used": unused}
+    facts = _facts(spec, folder, model, tokenizer, settings)
     most = max_len * max(map(len, tokenizer.get_vocab()))
     return LoadedModel(spec.name, model, tokenizer, layers, eos, defaults, max_len, most, facts)
 
@@ -160,6 +173,8 @@ def folder_of(spec: ModelSpec) -> Path:
     """Where the model's files lie; those of a hub model are fetched first. Raises `LoadError`."""
     folder = Path(spec.path)
     if folder.is_dir():
+        if spec.revision:
+            raise LoadError(f"{spec.name}: {spec.path} is a folder here; `revision` belongs to a hub id")
         return folder
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", spec.path):
         raise LoadError(f"{spec.name}: {spec.path} is neither a folder nor a hub id")
@@ -198,7 +213,8 @@ def _device(spec: ModelSpec) -> torch.device:
     return torch.device(name)
 
 
-def _model(spec: ModelSpec, folder: Path, config: Any, device: torch.device) -> Any:
+def _model(spec: ModelSpec, folder: Path, config: Any, device: torch.device) -> tuple[Any, list[str]]:
+    """The model, and the weights of the files that it has no place for, with `*` for the numbers of layers."""
     if spec.dtype != "auto" and spec.dtype not in DTYPES:
         raise LoadError(f"{spec.name}: dtype is auto, {', '.join(DTYPES)}, not {spec.dtype}")
     chosen: Any = DTYPES.get(spec.dtype, torch.float32 if device.type == "cpu" else "auto")
@@ -222,7 +238,10 @@ def _model(spec: ModelSpec, folder: Path, config: Any, device: torch.device) -> 
         raise LoadError(f"{spec.name}: {type(model).__name__} cannot give single logits and is not served")
     # The self-check asks for greedy answers by no other rule.
     model.generation_config = GenerationConfig()
-    return model.to(device).eval().requires_grad_(requires_grad=False)
+    unused = sorted({_NUMBER.sub(".*", str(name)) for name in loading["unexpected_keys"]})
+    if unused:
+        log.warning("%s has no place for the weights %s", spec.name, ", ".join(unused))
+    return model.to(device).eval().requires_grad_(requires_grad=False), unused
 
 
 def length_of(spec: ModelSpec, text: Any) -> int:
@@ -248,16 +267,22 @@ def _give_template(spec: ModelSpec, tokenizer: Any) -> None:
     if spec.chat_template:
         try:
             tokenizer.chat_template = Path(spec.chat_template).read_text(encoding="utf-8")
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise LoadError(f"{spec.name}: the chat template cannot be read: {error}") from error
-    if not isinstance(tokenizer.chat_template, str):
-        message = "has no chat template of its own; name a Jinja file as `chat_template` to serve it"
-        raise LoadError(f"{spec.name}: the model {message}")
+    if isinstance(named := tokenizer.chat_template, dict):
+        # Others are for tools and documents, which no request brings.
+        if "default" not in named:
+            message = f"none of the model's chat templates ({', '.join(sorted(named))}) is its default"
+            raise LoadError(f"{spec.name}: {message}; name a Jinja file as `chat_template`")
+        tokenizer.chat_template = named["default"]
+    if tokenizer.chat_template is None:
+        log.warning("%s has no chat template and answers no conversations; `chat_template` may name one", spec.name)
     try:
         # The first call also lets go of padding and truncation that a tokenizer file may ask for; later that would
         # disturb the engine's thread, which decodes with the same tokenizer.
         said = [{"role": "user", "content": "hello"}]
-        tokenizer(tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True))
+        chat = tokenizer.chat_template is not None
+        tokenizer(tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True) if chat else "hello")
     except TemplateError as error:
         raise LoadError(f"{spec.name}: the chat template refuses a plain question: {error}") from error
 
@@ -305,12 +330,12 @@ def _facts(spec: ModelSpec, folder: Path, model: Any, tokenizer: Any, settings: 
         "weights_sha256": provenance.sha256_of_files(folder, "*.safetensors"),
         "config_sha256": provenance.sha256_of_files(folder, "config.json"),
         "tokenizer_sha256": provenance.sha256_of_files(folder, *_TOKENIZER),
-        "template_sha256": provenance.sha256_of_text(tokenizer.chat_template),
+        "template_sha256": provenance.sha256_of_text(tokenizer.chat_template) if tokenizer.chat_template else "",
         "code_sha256": provenance.sha256_of_files(folder, "*.py") if spec.remote_code else "",
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "attention": model.config._attn_implementation,
-        "libraries": provenance.library_versions(),
+        "libraries": provenance.library_versions() | (provenance.cuda_versions() if device.type == "cuda" else {}),
         # In single precision on a CPU a seed repeats a text but for rounding, which depends on who shares the batch and
         # decides once in 5 · 10⁷ tokens of a trained model, once in 4,000 of one whose distribution is flat (see
         # `sampling`); elsewhere that happens too often, and what was drawn is only recorded.

@@ -4,13 +4,17 @@ of what was asked for."""
 import hashlib
 import json
 import platform
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 ENGINE = "plurivox-slots/2"
+_DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def sha256_of_files(folder: Path, *patterns: str) -> str:
@@ -38,6 +42,22 @@ def library_versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {
         name: version(name) for name in ("torch", "transformers", "tokenizers", "safetensors")
     }
+
+
+def cuda_versions() -> dict[str, str]:
+    """And those of a GPU: CUDA and cuDNN as torch brings them, and the machine's driver."""
+    cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call] # torch leaves it untyped
+    found = {"cuda": torch.version.cuda, "cudnn": cudnn, "driver": driver_version(_DRIVER)}
+    return {name: str(version) for name, version in found.items() if version}
+
+
+def driver_version(told: Path) -> str:
+    """The version of NVIDIA's driver, from what the kernel tells of it; empty where it tells nothing."""
+    try:
+        found = re.search(r"Kernel Module.*?\s(\d+(?:\.\d+)+)\s", told.read_text(encoding="utf-8"))
+    except OSError:
+        return ""
+    return found[1] if found else ""
 
 
 def fingerprint(facts: Mapping[str, Any]) -> str:

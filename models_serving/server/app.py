@@ -95,14 +95,15 @@ class Desk:
             return f"no room: {one.error}"
         if one.state != "ready" or one.line is None:
             return f"{one.state}: {one.error}" if one.error else one.state
-        return await _say_something(one.name, one.line)
+        chat = one.told[one.name]["facts"]["template_sha256"]
+        return await _say_something(one.name, one.line, _HELLO if chat else "hello")
 
 
-async def _say_something(name: str, line: Line) -> str:
+async def _say_something(name: str, line: Line, hello: Any) -> str:
     """Generate one token, or see that the engine is at work: a full one is ready, too."""
     if line.in_flight and time.monotonic() - line.last_piece < READY_SECONDS:
         return "ok"
-    exchange = line.ask(Asking(name, [_HELLO], 1, {"max_tokens": 1}, READY_SECONDS, probe=True))
+    exchange = line.ask(Asking(name, [hello], 1, {"max_tokens": 1}, READY_SECONDS, probe=True))
     try:
         async with asyncio.timeout(READY_SECONDS), contextlib.aclosing(exchange.events()) as events:
             async for event in events:

@@ -495,7 +495,7 @@ def test_what_cannot_be_honoured_is_refused_by_name(llama: OpenModel) -> None:
     room = 512 - len(llama.prepare([Message("user", "hello")], {})[0][0])
     assert refused(max_tokens=room + 1) == (
         "max_tokens",
-        f"max_tokens is {room + 1}, but after the messages the context has room for {room}",
+        f"max_tokens is {room + 1}, but after the prompt the context has room for {room}",
     )
     assert llama.prepare([Message("user", "hello")], {"max_tokens": room})[0][1].max_tokens == room
     assert llama.prepare([Message("user", "hello")], {})[0][1].max_tokens == room

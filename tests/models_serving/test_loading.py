@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from models_serving.contracts import Message
 from models_serving.engine.loading import LoadError, ModelSpec, load
 from models_serving.engine.opening import open_model
+from models_serving.engine.parameters import InvalidRequestError
+from models_serving.engine.provenance import driver_version
 from tests.models_serving import tiny
 
 
@@ -76,16 +79,71 @@ def test_a_model_with_code_of_its_own_is_run_only_where_its_entry_says_so(
     assert refused(folder, remote_code=True) == message
 
 
-def test_a_model_without_a_chat_template_needs_one(tmp_path: Path) -> None:
+def test_a_model_without_a_chat_template_goes_on_from_texts_and_needs_one_for_conversations(tmp_path: Path) -> None:
     folder = tiny.save("llama", tmp_path, template=False)
-    assert refused(folder) == (
-        "m: the model has no chat template of its own; name a Jinja file as `chat_template` to serve it"
-    )
+    base = load(ModelSpec("m", str(folder)))
+    assert (base.raw_prompt("hello") != [], base.facts["template_sha256"]) == (True, "")
+    with pytest.raises(InvalidRequestError, match=r"^the model has no chat template: it goes on from texts") as caught:
+        base.prompt([Message("user", "a")])
+    assert (caught.value.parameter, caught.value.code) == ("messages", "no_chat_template")
     given = tmp_path / "given.jinja"
     given.write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
     assert load(ModelSpec("m", str(folder), chat_template=str(given))).prompt([Message("user", "a")]) != []
     given.write_text("{{ raise_exception('never') }}")
     assert refused(folder, chat_template=str(given)) == "m: the chat template refuses a plain question: never"
+    given.write_bytes(b"\xff")
+    assert refused(folder, chat_template=str(given)).startswith("m: the chat template cannot be read: 'utf-8' codec")
+
+
+def test_of_several_chat_templates_the_default_one_is_taken(tmp_path: Path) -> None:
+    plain = load(ModelSpec("m", str(tiny.save("llama", tmp_path / "plain"))))
+    folder = tiny.save("llama", tmp_path / "two")
+    (folder / "additional_chat_templates").mkdir()
+    (folder / "additional_chat_templates" / "tool_use.jinja").write_text("{{ tools }}")
+    two = load(ModelSpec("m", str(folder)))
+    assert two.facts["template_sha256"] == plain.facts["template_sha256"]
+    assert two.prompt([Message("user", "a")]) == plain.prompt([Message("user", "a")])
+    (folder / "chat_template.jinja").unlink()
+    assert refused(folder) == (
+        "m: none of the model's chat templates (tool_use) is its default; name a Jinja file as `chat_template`"
+    )
+
+
+def test_weights_that_the_model_has_no_place_for_are_said(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    more = {f"model.layers.{layer}.self_attn.q_proj.bias": torch.ones(32) for layer in (0, 1)}
+    save_file(tensors | more, folder / "model.safetensors", metadata={"format": "pt"})
+    assert load(ModelSpec("m", str(folder))).facts["weights_not_used"] == ["model.layers.*.self_attn.q_proj.bias"]
+
+
+def test_a_folder_has_no_revision(folders: dict[str, Path]) -> None:
+    told = f"m: {folders['llama']} is a folder here; `revision` belongs to a hub id"
+    assert refused(folders["llama"], revision="a" * 40) == told
+
+
+def test_an_end_beyond_the_vocabulary_is_none(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path)
+    tiny.set_generation_config(folder, eos_token_id=[1, 5000])
+    opened = open_model(ModelSpec("m", str(folder), slots=1))
+    opened.engine.close()
+    assert opened.facts["eos"] == [1]
+
+
+def test_a_default_of_the_model_that_no_request_could_carry_is_refused(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path)
+    tiny.set_generation_config(folder, do_sample=True, temperature=5.0)
+    assert refused(folder) == "m: generation_config.json: temperature must be from 0 to 2, not 5.0"
+
+
+def test_the_version_of_a_gpus_driver_is_what_the_kernel_tells(tmp_path: Path) -> None:
+    told = tmp_path / "version"
+    assert driver_version(told) == ""
+    told.write_text(
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (root@host)\n"
+        "GCC version:  gcc version 12.2.0\n"
+    )
+    assert driver_version(told) == "580.65.06"
 
 
 def test_attention_without_key_value_slots_is_refused(tmp_path: Path) -> None:
