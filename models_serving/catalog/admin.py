@@ -167,6 +167,8 @@ class ServedModelAdmin(ModelAdmin):  # type: ignore[misc] # unfold ships no type
     def _tell(self, request: HttpRequest, who: str, last: Finished | Failed) -> None:
         if isinstance(last, Finished):
             self.message_user(request, f"{who} says: {last.text}", messages.SUCCESS)
+        elif last.has_thought:
+            self.message_user(request, f"{who} answers: it thought, and came to no text in time.", messages.SUCCESS)
         else:
             self.message_user(request, f"{who}: {last.kind} ({last.error})", messages.ERROR)
 

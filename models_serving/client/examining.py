@@ -38,6 +38,9 @@ MILD: dict[str, Any] = {
 }
 FEW, SEED = 16, 7
 PATIENCE = TimeLimits(first_token=30.0, between_tokens=20.0, total=60.0, max_chars=20_000)
+# for models that think before they speak: the thoughts are tokens, too, and nothing is heard of the answer meanwhile
+THOUGHTFUL = 1_500
+MORE_PATIENCE = TimeLimits(first_token=120.0, between_tokens=20.0, total=120.0, max_chars=20_000)
 QUESTION = (Message("user", "Name ten animals, one after another."),)
 SHORT = (Message("user", "Answer with one word: are whales animals?"),)
 
@@ -47,7 +50,8 @@ class ExaminationError(Exception):
 
 
 def examine(endpoint: Endpoint, model: str) -> Capabilities:
-    """Try it. Raises `ExaminationError` where it gives no answer at all. Costs some twelve answers of 16 tokens."""
+    """Try it. Raises `ExaminationError` where it gives no answer at all. Costs some twelve answers of 16 tokens, or, of
+    a model that thinks first, of as many as it thinks."""
     report = probe(endpoint, model)
     if not report.serves:
         raise ExaminationError(report.error)
@@ -59,11 +63,13 @@ def examine(endpoint: Endpoint, model: str) -> Capabilities:
 class _Examination:
     def __init__(self, endpoint: Endpoint, model: str, report: Report) -> None:
         self.endpoint, self.model, self.report = endpoint, model, report
+        self.most, self.limits = FEW, PATIENCE
         # the length first: without it every other answer here might be long
         self.length = self._length()
         self.plain = self._answer(self.length)
         if isinstance(self.plain, Failed):
-            raise ExaminationError(f"{self.plain.kind}: {self.plain.error}")
+            only = f"; it only thought, within {self.most} tokens" if self.plain.has_thought else ""
+            raise ExaminationError(f"{self.plain.kind}: {self.plain.error}{only}")
 
     def result(self) -> Capabilities:
         refused = self._refused()
@@ -86,8 +92,11 @@ class _Examination:
         )
 
     def _length(self) -> Sampling:
-        first = self._answer(Sampling(max_tokens=FEW))
-        return Sampling() if isinstance(first, Failed) and first.kind == "refused" else Sampling(max_tokens=FEW)
+        first = self._answer(Sampling(max_tokens=self.most))
+        if isinstance(first, Failed) and first.has_thought:
+            self.most, self.limits = THOUGHTFUL, MORE_PATIENCE
+        refused = isinstance(first, Failed) and first.kind == "refused"
+        return Sampling() if refused else Sampling(max_tokens=self.most)
 
     def _refused(self) -> list[str]:
         """All at once; one by one only where that is refused."""
@@ -105,7 +114,7 @@ class _Examination:
         ignored = []
         counted = _counted(self.plain)
         # a chat template's own end may be counted, too
-        if "max_tokens" in known and counted is not None and counted > FEW + 2:
+        if "max_tokens" in known and counted is not None and counted > self.most + 2:
             ignored.append("max_tokens")
         if "stop" in known and self._goes_past_a_stop():
             ignored.append("stop")
@@ -143,7 +152,7 @@ class _Examination:
         return one.text == two.text if isinstance(one, Finished) and isinstance(two, Finished) else None
 
     def _answer(self, sampling: Sampling, question: tuple[Message, ...] = QUESTION) -> Finished | Failed:
-        request = GenerationRequest(self.model, question, sampling, PATIENCE)
+        request = GenerationRequest(self.model, question, sampling, self.limits)
         with closing(stream_sync(self.endpoint, request)) as events:
             for event in events:
                 if isinstance(event, Finished | Failed):

@@ -20,9 +20,13 @@ ENVELOPE = {"model", "messages", "stream", "stream_options"}
 
 
 class Behaving:
-    """What all have in common. `trouble` makes the next requests fail: busy, loading, unknown_model or halfway."""
+    """What all have in common. `trouble` makes the next requests fail: busy, loading, unknown_model or halfway. A model
+    that `thinks` says so many tokens before its answer, which count, in a member of their own, or hidden from all but
+    the token counts, as OpenAI's do (API reference, `completion_tokens_details`)."""
 
     name = ""
+    thinks = 0
+    thinks_in: str | None = "reasoning_content"
     knows = EXTENDED
     ignores: frozenset[str] = frozenset()
     refuses_unknown = False
@@ -72,14 +76,18 @@ class Behaving:
         raise NotImplementedError
 
     def stream(self, exchange: Exchange, body: dict[str, Any]) -> None:
-        words, reason = self.drawn(body)
+        lengths = {name: body[name] for name in ("max_tokens", "max_completion_tokens") if name in body}
+        words, reason = self.drawn(body | {name: max(most - self.thinks, 0) for name, most in lengths.items()})
+        thoughts = min(self.thinks, *lengths.values()) if lengths else self.thinks
         exchange.start(headers=self.headers())
         self.begin(exchange)
+        for _ in range(thoughts if self.thinks_in else 0):
+            self.event(exchange, self.choice({self.thinks_in: "hm "}))
         for number, word in enumerate(words):
             if self.trouble == "halfway" and number == 2:
                 return self.break_off(exchange)
             self.piece(exchange, word if number == 0 else f" {word}")
-        self.end(exchange, reason, len(words), body)
+        self.end(exchange, reason, thoughts + len(words), body)
         return None
 
     def drawn(self, body: dict[str, Any]) -> tuple[list[str], str]:
@@ -117,8 +125,10 @@ class Behaving:
     def piece(self, exchange: Exchange, text: str) -> None:
         self.event(exchange, self.choice({"content": text}))
 
-    def usage(self, count: int) -> dict[str, int]:
-        return {"prompt_tokens": 9, "completion_tokens": count, "total_tokens": 9 + count}
+    def usage(self, count: int) -> dict[str, Any]:
+        hidden = {"completion_tokens_details": {"reasoning_tokens": min(self.thinks, count)}}
+        counted = {"prompt_tokens": 9, "completion_tokens": count, "total_tokens": 9 + count}
+        return counted | ({} if self.thinks_in else hidden)
 
     def end(self, exchange: Exchange, reason: str, count: int, body: dict[str, Any]) -> None:
         self.event(exchange, self.choice({}, reason))
@@ -358,4 +368,23 @@ class Hosted(Behaving):
         self.json(exchange, {"error": error}, status, headers)
 
 
+class ThinkingVllm(Vllm):
+    """vLLM with a reasoning parser (docs.vllm.ai, "Reasoning Outputs")."""
+
+    thinks = 100
+
+
+class ThinkingOllama(Ollama):
+    """Ollama with a thinking model (docs.ollama.com, "Thinking"; `reasoning` in `openai/openai.go`)."""
+
+    thinks, thinks_in = 100, "reasoning"
+
+
+class ThinkingHosted(Hosted):
+    """A hosted model that shows nothing of its thoughts."""
+
+    thinks, thinks_in = 100, None
+
+
+THINKING: tuple[type[Behaving], ...] = (ThinkingVllm, ThinkingOllama, ThinkingHosted)
 EVERY: tuple[type[Behaving], ...] = (Vllm, Sglang, Tgi, Ollama, LlamaCpp, Ray, Hosted)

@@ -18,10 +18,19 @@ from models_serving.catalog.board import CatalogBoard
 from models_serving.catalog.models import ModelRevision, ServedModel
 from models_serving.catalog.parameters import DEFAULTABLE
 from models_serving.catalog.queries import endpoint_for
-from models_serving.catalog.services import DeclarationError, check_health, record_revision, register_models, say_hello
+from models_serving.catalog.services import (
+    DeclarationError,
+    check_health,
+    own_endpoint,
+    record_revision,
+    register_models,
+    say_hello,
+    say_hello_to,
+)
 from models_serving.client import ask, asking
 from models_serving.contracts import Endpoint, Failed, Finished, Timings, Usage
 from tests.models_serving.asking import a_request, ask_sync
+from tests.models_serving.dialects import ThinkingVllm
 from tests.models_serving.serving import RunningServer
 from tests.models_serving.stub import StubServer
 
@@ -192,6 +201,26 @@ def test_our_engine_is_the_same_revision_before_and_after_it_answers(server: Run
     assert (batch.sent["user"], batch.sent["priority"]) == ("k", 1)
     assert record_revision(served_model=model, finished=batch) == known
     assert known.facts["reported"]["weights_sha256"] == server.model("llama").facts["weights_sha256"]
+
+
+@pytest.mark.parametrize(("thoughts", "said"), [(100, "well says: ant"), (5_000, "well answers: it thought, and ")])
+def test_a_model_that_thinks_first_gets_room_to_say_hello(
+    staff: Client, stub: StubServer, thoughts: int, said: str
+) -> None:
+    class Thinking(ThinkingVllm):
+        thinks = thoughts
+
+        def drawn(self, body: dict[str, Any]) -> tuple[list[str], str]:
+            return super().drawn(body | {"temperature": 0.0})
+
+    Thinking().at(stub)
+    [model] = register_models(declarations=[{"name": "well", "url": stub.url, "served_name": "m"}])
+    [message] = messages_of(staff, "say_hello", model)
+    assert message[: len(said)] == said
+    own = own_endpoint(served_model=model)
+    assert own is not None
+    end = say_hello_to(endpoint=own)
+    assert isinstance(end, Finished if thoughts == 100 else Failed)
 
 
 @pytest.mark.django_db

@@ -10,7 +10,19 @@ from models_serving.backends.dialects import DIALECTS
 from models_serving.client import ExaminationError, examine, honoured, probe
 from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, GenerationRequest, Usage
 from tests.models_serving.asking import WAYS, a_request, ask_sync
-from tests.models_serving.dialects import EVERY, WORDS, Behaving, Hosted, LlamaCpp, Ollama, Sglang, Tgi, Vllm
+from tests.models_serving.dialects import (
+    EVERY,
+    THINKING,
+    WORDS,
+    Behaving,
+    Hosted,
+    LlamaCpp,
+    Ollama,
+    Sglang,
+    Tgi,
+    ThinkingVllm,
+    Vllm,
+)
 from tests.models_serving.stub import StubServer
 
 Ask = Callable[[Endpoint, GenerationRequest], list[Event]]
@@ -212,6 +224,40 @@ def test_a_trial_finds_what_a_server_refuses_one_by_one(stub: StubServer) -> Non
     endpoint, _ = at(stub, Strict)
     found = examine(endpoint, "m")
     assert (found.refused, "min_p" in found.honours, "top_p" in found.honours) == (("min_p", "top_k"), False, True)
+
+
+thinking = pytest.mark.parametrize("kind", THINKING, ids=[kind.name for kind in THINKING])
+
+
+@both_ways
+@thinking
+def test_an_answer_whose_tokens_all_went_into_thinking_says_so(
+    ask: Ask, kind: type[Behaving], stub: StubServer
+) -> None:
+    endpoint, _ = at(stub, kind)
+    last = ask(endpoint, a_request(max_tokens=16))[-1]
+    assert isinstance(last, Failed)
+    assert (last.kind, last.text, last.has_thought) == ("empty", "", True)
+    whole = ask(endpoint, a_request(temperature=0.0))[-1]
+    assert isinstance(whole, Finished)
+    assert (whole.text, whole.usage) == (SAID, Usage(9, 120))
+
+
+@thinking
+def test_a_model_that_thinks_first_is_tried_with_room_for_its_thoughts(kind: type[Behaving], stub: StubServer) -> None:
+    endpoint, _ = at(stub, kind)
+    found = examine(endpoint, "m")
+    assert (set(found.honours), found.refused, found.ignored) == (DIALECTS[kind.name].honours, (), ())
+
+
+def test_a_trial_of_a_model_that_never_ends_thinking_says_so(stub: StubServer) -> None:
+    class Endless(ThinkingVllm):
+        thinks = 10_000
+
+    endpoint, _ = at(stub, Endless)
+    error = "^empty: the answer has no visible text; it only thought, within 1500 tokens$"
+    with pytest.raises(ExaminationError, match=error):
+        examine(endpoint, "m")
 
 
 def test_a_trial_of_a_server_that_does_not_answer_says_why(stub: StubServer) -> None:

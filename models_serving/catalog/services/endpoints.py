@@ -1,6 +1,8 @@
 """Writes about one endpoint: where it is, whether it takes work, what it was found able to do, a greeting."""
 
+from collections.abc import Callable, Generator
 from contextlib import closing
+from dataclasses import replace
 
 from models_serving.catalog.board import CatalogBoard
 from models_serving.catalog.models import ServedEndpoint, ServedModel
@@ -18,6 +20,10 @@ from models_serving.contracts import (
 )
 
 _HELLO = TimeLimits(first_token=15.0, between_tokens=5.0, total=20.0, max_chars=2_000)
+_GREETING = (Message("user", "Hello! Who are you?"),)
+# tokens and patience for a greeting; where all of that went into thinking, once more with these
+_FEW, _MORE = 40, 1_000
+_LONG_HELLO = TimeLimits(first_token=40.0, between_tokens=5.0, total=40.0, max_chars=2_000)
 State = ServedEndpoint.State
 
 
@@ -42,24 +48,32 @@ def move_endpoint(*, endpoint: ServedEndpoint, state: str) -> None:
 
 def say_hello(*, served_model: ServedModel) -> Finished | Failed:
     """Ask a model for a short real answer, by the way that studies ask it; stores its revision when it gives one."""
-    wished = GenerationRequest(
-        served_model.asked_as,
-        (Message("user", "Hello! Who are you?"),),
-        Sampling(max_tokens=40),
-        _HELLO,
-        wishes=frozenset({"max_tokens"}),
-    )
-    with closing(ask(CatalogBoard(served_model), wished)) as events:
-        last = _last(list(events))
-    return _noted(served_model, last)
+    board = CatalogBoard(served_model)
+    return _greeted(served_model, served_model.asked_as, lambda request: ask(board, request))
 
 
 def say_hello_to(*, endpoint: ServedEndpoint) -> Finished | Failed:
     """Ask this very endpoint, whether or not it takes work."""
     asked = endpoint_of(endpoint)
-    wanted = Sampling(max_tokens=40) if "max_tokens" in honoured(asked) else Sampling()
-    request = GenerationRequest(endpoint.asked_as, (Message("user", "Hello! Who are you?"),), wanted, _HELLO)
-    return _noted(endpoint.served_model, _last(list(stream_sync(asked, request))))
+
+    def answer(request: GenerationRequest) -> Generator[Event | None]:
+        sampling = request.sampling if "max_tokens" in honoured(asked) else Sampling()
+        return stream_sync(asked, replace(request, sampling=sampling))
+
+    return _greeted(endpoint.served_model, endpoint.asked_as, answer)
+
+
+def _greeted(
+    served_model: ServedModel, asked_as: str, answer: Callable[[GenerationRequest], Generator[Event | None]]
+) -> Finished | Failed:
+    """The end of an answer to a greeting; a model that only thought gets room to come to its answer."""
+    wished = GenerationRequest(asked_as, _GREETING, Sampling(max_tokens=_FEW), _HELLO, wishes=frozenset({"max_tokens"}))
+    with closing(answer(wished)) as events:
+        last = _last(list(events))
+    if isinstance(last, Failed) and last.has_thought:
+        with closing(answer(replace(wished, sampling=Sampling(max_tokens=_MORE), limits=_LONG_HELLO))) as events:
+            last = _last(list(events))
+    return _noted(served_model, last)
 
 
 def _last(events: list[Event | None]) -> Finished | Failed:

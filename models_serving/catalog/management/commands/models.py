@@ -56,9 +56,12 @@ class Command(BaseCommand):
 
     def _hello(self, options: dict[str, Any]) -> None:
         last = services.say_hello(served_model=_named(options["name"]))
-        if not isinstance(last, Finished):
+        if isinstance(last, Finished):
+            self.stdout.write(last.text)
+        elif last.has_thought:
+            self.stdout.write("It thought, and came to no text in time.")
+        else:
             raise CommandError(f"{last.kind}: {last.error}")
-        self.stdout.write(last.text)
 
     def _examine(self, options: dict[str, Any]) -> None:
         served_model = _named(options["name"])
