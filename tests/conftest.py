@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 from django.core.cache import cache
+from django.utils import timezone
 
 from models_serving.catalog.models import ServedModel
 from tests.live import WebServer, Worker, the_real_broker, wait_until
@@ -101,6 +102,7 @@ def served_models(db: None) -> dict[str, ServedModel]:
             served_name=name,
             options={"text": text},
             health=ServedModel.Health.HEALTHY,
+            health_checked_at=timezone.now(),
         )
         for name, text in SCRIPTED_MODELS.items()
     }

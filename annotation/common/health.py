@@ -13,8 +13,7 @@ from django.db import DatabaseError, connection
 from django.db.models import QuerySet
 
 from annotation.common.models import Heartbeat
-from models_serving.catalog.models import ServedModel
-from models_serving.catalog.queries import taking_work
+from models_serving.catalog.queries import answering, taking_work
 
 QUEUES = ("default", "generation", "upkeep")
 # beat sends every 5 s: three in a row have to be lost
@@ -86,8 +85,7 @@ def _is_at_work(queue: str, now: datetime) -> bool:
 
 def _models(now: datetime) -> Part:
     # one that was drained or switched off on purpose is not waited for
-    wanted = taking_work()
-    answer, all_of = wanted.filter(health=ServedModel.Health.HEALTHY).count(), wanted.count()
+    answer, all_of = answering(now).count(), taking_work().count()
     return Part(ok=answer == all_of, detail=f"{answer} of {all_of} answer")
 
 

@@ -1,13 +1,17 @@
 """Reads of the catalogue."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from models_serving.catalog.models import ServedEndpoint, ServedModel
 from models_serving.catalog.pace import BEGINS_WITH, carried, paces_of
 from models_serving.client import honoured
+from models_serving.client.choosing import OPENS_AFTER
 from models_serving.contracts import Endpoint
+
+# what was said longer ago says nothing about now
+RECENT = timedelta(seconds=60)
 
 
 def endpoint_for(served_model: ServedModel) -> Endpoint:
@@ -48,6 +52,17 @@ def taking_work() -> QuerySet[ServedModel]:
     on = Exists(rows.filter(state=ServedEndpoint.State.ON))
     # one that was never asked has no row yet
     return enabled_models().filter(on | ~Exists(rows))
+
+
+def answering(now: datetime) -> QuerySet[ServedModel]:
+    """Those of `taking_work` that answer, by what was seen lately: an endpoint said within the last minute that it
+    serves (our own server says so only of models that can generate), and real requests did not just come to nothing at
+    all endpoints. One that only asked for a rest answers."""
+    rows = ServedEndpoint.objects.filter(served_model=OuterRef("pk"), state=ServedEndpoint.State.ON)
+    failing = Q(failures__gte=OPENS_AFTER, rests_until__gt=now)
+    awake = Exists(rows.exclude(failing)) | ~Exists(rows)
+    well = taking_work().filter(health=ServedModel.Health.HEALTHY, health_checked_at__gt=now - RECENT)
+    return well.filter(awake)
 
 
 def honoured_by(served_model: ServedModel) -> frozenset[str]:

@@ -12,7 +12,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import Q
 
 from models_serving.catalog.models import FirstToken, HealthChange, ServedEndpoint, ServedModel
-from models_serving.catalog.queries import enabled_models, endpoint_of
+from models_serving.catalog.queries import RECENT, enabled_models, endpoint_of
 from models_serving.catalog.services.endpoints import own_endpoint
 from models_serving.catalog.services.revisions import revision_of
 from models_serving.client import probe, version_of
@@ -21,7 +21,6 @@ from models_serving.contracts import Report
 _PROBES_AT_ONCE = 8
 # no check takes longer: whoever began one before has died
 CHECK_LASTS = timedelta(seconds=60)
-RECENT = timedelta(seconds=60)
 # a healthy endpoint that is silent stays so for so long: probes come every ten seconds, two in a row have to be missed
 FORGIVEN = timedelta(seconds=15)
 KEPT = timedelta(days=1)

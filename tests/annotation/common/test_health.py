@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from annotation.common.health import QUEUES, record_heartbeat
 from annotation.items.models import ItemSet, SetJob
-from models_serving.catalog.models import ServedModel
+from models_serving.catalog.models import ServedEndpoint, ServedModel
 
 pytestmark = pytest.mark.django_db
 
@@ -77,6 +77,39 @@ def test_a_model_that_is_switched_off_is_not_waited_for(
     client: Client, beating: None, served_models: dict[str, ServedModel]
 ) -> None:
     ServedModel.objects.filter(name="warm").update(health=ServedModel.Health.UNHEALTHY, enabled=False)
+    assert parts_that_fail(client) == (200, [])
+
+
+def test_a_model_that_was_drained_on_purpose_is_not_waited_for(
+    client: Client, beating: None, served_models: dict[str, ServedModel]
+) -> None:
+    served_models["warm"].endpoints.create(state="draining")
+    ServedModel.objects.filter(name="warm").update(health=ServedModel.Health.UNHEALTHY)
+    assert parts_that_fail(client) == (200, [])
+
+
+def test_a_model_of_which_nobody_heard_lately_does_not_answer(
+    client: Client, beating: None, served_models: dict[str, ServedModel]
+) -> None:
+    ServedModel.objects.filter(name="warm").update(health_checked_at=timezone.now() - timedelta(seconds=61))
+    assert parts_that_fail(client) == (503, ["models"])
+    assert client.get("/readyz").json()["parts"]["models"]["detail"] == "3 of 4 answer"
+
+
+def test_a_model_lists_itself_in_vain_where_real_requests_come_to_nothing(
+    client: Client, beating: None, served_models: dict[str, ServedModel]
+) -> None:
+    rests = timezone.now() + timedelta(seconds=30)
+    failing = served_models["warm"].endpoints.create(failures=5, rests_until=rests)
+    assert parts_that_fail(client) == (503, ["models"])
+    # one that is only busy answers
+    ServedEndpoint.objects.update(failures=0)
+    assert parts_that_fail(client) == (200, [])
+    ServedEndpoint.objects.update(failures=5)
+    # another endpoint of it goes on
+    served_models["warm"].endpoints.create(url="x:1")
+    assert parts_that_fail(client) == (200, [])
+    failing.delete()
     assert parts_that_fail(client) == (200, [])
 
 
