@@ -92,6 +92,8 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": _database_env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # threads of one process wait for their turn in a line
+    DATABASES["default"]["ENGINE"] = "annotation.common.sqlite"
     DATABASES["default"]["OPTIONS"] = {
         # writers queue at BEGIN instead of failing when a read turns into a write
         "transaction_mode": "IMMEDIATE",

@@ -192,7 +192,7 @@ def web() -> Program:
 
 
 def worker() -> Program:
-    return _worker("worker", "-Q", "default,generation", "-c", "64")
+    return _worker("worker", "-Q", "default,generation", "-c", "256")
 
 
 def upkeep() -> Program:
