@@ -59,12 +59,15 @@ def streamed(folder: Path, url: str) -> dict[str, Any]:
 
     from annotation.participation.rehearsal.run import REHEARSAL_SALT
     from annotation.studies.loading import checked
+    from models_serving.catalog.models import ServedEndpoint, ServedModel
 
     options = {"stamps": TOKENS, "pace": TOKENS_PER_SECOND}
-    declared = [{"name": name, "backend": "scripted", "options": options, "most_at_once": PEOPLE} for name in MODELS]
+    declared = [{"name": name, "backend": "scripted", "options": options} for name in MODELS]
     for name, written in (("models", declared), ("study", DOCUMENT)):
         (folder / f"{name}.yaml").write_text(json.dumps(written))
     call_command("models", "register", str(folder / "models.yaml"), verbosity=0)
+    for model in ServedModel.objects.filter(name__in=MODELS):
+        ServedEndpoint.objects.update_or_create(served_model=model, url="", defaults={"most_at_once": PEOPLE})
     call_command("study", "load", str(folder / "study.yaml"), "--open", verbosity=0)
     token = signing.dumps({"study": DOCUMENT["study"], "seed": 1}, salt=REHEARSAL_SALT)
     ear, weight = Ear(), Weight()
