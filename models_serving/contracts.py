@@ -68,7 +68,8 @@ class GenerationRequest:
     """What is asked of a model. `model` is the name that the endpoint knows it by. `wishes`: sampling parameters that
     `client.ask` leaves out where an endpoint does not honour them; without them such an endpoint refuses. Whose request
     it is: `key` tells one person from the others and says nothing of them; nobody waits for one that is not `live`, and
-    for one that is, somebody had waited `waited` seconds before it was asked."""
+    for one that is, somebody had waited `waited` seconds before it was asked. For `hold` seconds the model should stay
+    in memory, because its conversation goes on."""
 
     model: str
     messages: tuple[Message, ...]
@@ -79,6 +80,7 @@ class GenerationRequest:
     key: str = ""
     live: bool = True
     waited: float = 0.0
+    hold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,11 +28,11 @@ def key_of(kind: str, pk: object) -> str:
 
 
 def decided_request(
-    generation: Generation, rules: ModelRules, *, key: str, live: bool, waited: float = 0.0
+    generation: Generation, rules: ModelRules, *, key: str, live: bool, waited: float = 0.0, hold: float = 0.0
 ) -> GenerationRequest:
     """What was decided when the candidate was drawn, as a request. The seed is the platform's own wish: it is left out
-    where the endpoint does not know seeds; what the study's document asks for never is. `key`, `live` and `waited`:
-    whose request it is, see `GenerationRequest`."""
+    where the endpoint does not know seeds; what the study's document asks for never is. `key`, `live`, `waited` and
+    `hold`: whose request it is, see `GenerationRequest`."""
     if generation.served_model is None:
         raise LookupError(f"candidate {generation.candidate_id} has no served model")
     decided = generation.candidate.request
@@ -47,6 +47,7 @@ def decided_request(
         key=key,
         live=live,
         waited=waited,
+        hold=hold,
     )
 
 

@@ -17,8 +17,8 @@ _OPENAI = frozenset({"temperature", "top_p", "presence_penalty", "frequency_pena
 class Dialect:
     """One server's ways. `names`: our name → its name. `owners`: what it writes into `owned_by` of its list of models.
     `about`: the address, from the server's root, where it tells its version, and the member that holds it. `queues`: it
-    takes `user`, for a fair order, and `priority`, for whoever is not waited for. `leaves_stops`: the stop text that
-    ends an answer is still in it."""
+    takes `user`, for a fair order, `priority`, for whoever is not waited for, and `hold_seconds`. `leaves_stops`: the
+    stop text that ends an answer is still in it."""
 
     name: str
     honours: frozenset[str]

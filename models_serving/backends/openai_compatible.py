@@ -244,8 +244,9 @@ def _named(dialect: Dialect, sampling: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _order(request: GenerationRequest) -> dict[str, Any]:
-    """Whose request it is, and, above 0, that nobody waits for it."""
-    return ({"user": request.key} if request.key else {}) | ({} if request.live else {"priority": 1})
+    """Whose request it is; above 0, that nobody waits for it; and how long the model shall not leave for another."""
+    order: dict[str, Any] = {"user": request.key} if request.key else {}
+    return order | ({} if request.live else {"priority": 1}) | ({"hold_seconds": request.hold} if request.hold else {})
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:

@@ -5,6 +5,7 @@ The forecast counts weights and key-value cache from the model's own files; on t
 import json
 import os
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -54,25 +55,50 @@ def devices() -> dict[str, int]:
 
 
 def group_limits(own: Path, root: Path) -> list[int]:
-    """Memory limits in bytes of the control groups that this process is in (version 1 or 2 of Linux' interface), from
-    the file that names them and the folder where they are mounted."""
+    """Memory limits in bytes of the control groups that this process is in, from the file that names them and the
+    folder where they are mounted."""
+    limits = []
+    for folder, second in _groups(own, root, "memory"):
+        with suppress(OSError, ValueError):
+            # "max" is no number
+            limits.append(int((folder / ("memory.max" if second else "memory.limit_in_bytes")).read_text("ascii")))
+    return limits
+
+
+def processors() -> int:
+    """How many processors this process may use: those that it is bound to, or what a container or a service is given
+    of them."""
+    shares = group_processors(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+    return max(1, int(min([len(os.sched_getaffinity(0)), *shares])))
+
+
+def group_processors(own: Path, root: Path) -> list[float]:
+    """How many processors' time the same groups may use."""
+    shares = []
+    for folder, second in _groups(own, root, "cpu"):
+        with suppress(OSError, ValueError):
+            names = ("cpu.max",) if second else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            quota, period = (int(word) for name in names for word in (folder / name).read_text("ascii").split())
+            shares += [quota / period] if quota > 0 else []
+    return shares
+
+
+def _groups(own: Path, root: Path, controller: str) -> Iterator[tuple[Path, bool]]:
+    """The folders of this process' control groups and of those that these are in, and whether each is of version 2 of
+    Linux' interface."""
     try:
         # number:controllers:path; version 2 has a single line without controllers
         lines = [line.split(":", 2) for line in own.read_text(encoding="ascii").splitlines()]
     except OSError:
-        return []
-    limits = []
+        return
     for _, controllers, path in lines:
-        if controllers and "memory" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        top, name = (root / "memory", "memory.limit_in_bytes") if controllers else (root, "memory.max")
+        top = root / controller if controllers else root
         group = top / path.strip("/")
         # In a container the path may be the one outside, while the own group is mounted as the root.
         for folder in (group, *(parent for parent in group.parents if parent.is_relative_to(top))):
-            with suppress(OSError, ValueError):
-                # "max" is no number
-                limits.append(int((folder / name).read_text(encoding="ascii")))
-    return limits
+            yield folder, not controllers
 
 
 def keep_within(device: str, limit: int) -> None:

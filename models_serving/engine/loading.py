@@ -13,8 +13,10 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.utils.tqdm import disable_progress_bars
 from jinja2 import TemplateError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers.utils.logging import disable_progress_bar
 
 from models_serving.contracts import Message
 from models_serving.engine import provenance
@@ -151,6 +153,12 @@ def load(spec: ModelSpec) -> LoadedModel:
     facts = _facts(spec, folder, model, tokenizer, settings)
     most = max_len * max(map(len, tokenizer.get_vocab()))
     return LoadedModel(spec.name, model, tokenizer, layers, eos, defaults, max_len, most, facts)
+
+
+def hide_progress() -> None:
+    """No bars on the terminal while files are fetched and read: this process' words go into a log."""
+    disable_progress_bar()
+    disable_progress_bars()
 
 
 def layers_of(config: Any) -> Layers:

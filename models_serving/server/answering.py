@@ -3,6 +3,7 @@ there."""
 
 import asyncio
 import contextlib
+import logging
 import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping
@@ -16,6 +17,8 @@ from models_serving.server import wording
 from models_serving.server.line import Exchange, Over, Piece
 from models_serving.server.wire import ApiError
 from models_serving.server.wording import Form, Placed
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -40,6 +43,7 @@ class Telling:
         self._counts = usage
         self._chances = chances
         self._answers: dict[int, _Said] = {}
+        self.error: ApiError | None = None
         self._head = {
             "id": f"{form.prefix}-{uuid.uuid4().hex}",
             "created": int(time.time()),
@@ -63,6 +67,7 @@ class Telling:
                         end = self._form.piece(event.index, "", [] if self._chances else None, event.reason)
                         yield self._event(end, plurivox=self._report(event))
         except ApiError as error:
+            self.error = error
             yield wording.event(error.body())
             return
         if self._counts:
@@ -81,6 +86,23 @@ class Telling:
             choice = self._form.whole(index, said.text, said.tokens if self._chances else None, over.reason)
             choices.append(choice | {"plurivox": self._report(over)})
         return {**self._head, "object": self._form.whole_object, "choices": choices, "usage": self._usage()}
+
+    def summary(self, answers: int) -> str:
+        """What came of so many answers, in one line for the log: nothing of what was said."""
+        if self.error:
+            return f"{self._head['model']}: {self.error.short}"
+        overs = [said.over for _, said in sorted(self._answers.items()) if said.over]
+        reasons = ", ".join(over.reason for over in overs) or "left"
+        if len(overs) < answers:
+            return f"{self._head['model']}: {reasons}: {len(overs)} of {answers} answers when the client left"
+        counts, times = self._usage(), overs[0].timings
+        waits = ", ".join(
+            f"{name.replace('_', ' ')} {times[name]:.3f} s"
+            for name in ("started", "first_token", "finished")
+            if times[name] is not None
+        )
+        tokens = f"{counts['prompt_tokens']} + {counts['completion_tokens']} tokens"
+        return f"{self._head['model']}: {reasons}: {tokens}, {waits}"
 
     def _event(self, choice: Mapping[str, Any], **members: Any) -> bytes:
         return wording.event({**self._head, "object": self._form.piece_object, "choices": [choice], **members})
@@ -146,6 +168,7 @@ class AnswerResponse(Response):
             for task in tasks:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
+            log.info("%s", self._told.summary(self._exchange.answers))
         if isinstance(error := results[0], Exception) and not isinstance(error, OSError):
             raise error
 
@@ -154,6 +177,7 @@ class AnswerResponse(Response):
             # What the model declines is an answer of its own, not a stream.
             await self._exchange.begun()
         except ApiError as error:
+            self._told.error = error
             await error_response(error)(scope, receive, send)
             return
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
@@ -167,6 +191,7 @@ class AnswerResponse(Response):
         try:
             answer: Response = JSONResponse(await self._told.whole(self._exchange))
         except ApiError as error:
+            self._told.error = error
             answer = error_response(error)
         await answer(scope, receive, send)
 

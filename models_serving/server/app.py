@@ -7,6 +7,7 @@
 import asyncio
 import contextlib
 import hmac
+import logging
 import time
 from collections.abc import AsyncIterator
 from types import FrameType
@@ -25,6 +26,7 @@ from models_serving.server.line import Asking, Line, Over
 from models_serving.server.wire import ApiError, ChatBody, CompletionBody
 from models_serving.server.wording import Form
 
+log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 4_000_000
 READY_SECONDS = 10.0
 _HELLO = [{"role": "user", "content": "hello"}]
@@ -131,6 +133,8 @@ async def completions(request: Request) -> Response:
 def _answer(desk: Desk, form: Form, body: ChatBody | CompletionBody) -> Response:
     wanted = body.wanted()
     served, line = desk.fleet.line(body.model)
+    if body.hold_seconds:
+        served.hold(body.hold_seconds)
     told = Telling(
         form,
         body.model,
@@ -144,7 +148,7 @@ def _answer(desk: Desk, form: Form, body: ChatBody | CompletionBody) -> Response
         body.prompts,
         body.n,
         wanted,
-        desk.request_seconds,
+        min(desk.request_seconds, body.deadline_seconds or desk.request_seconds),
         key=body.user,
         live=body.priority == 0,
         usual=body.usual,
@@ -205,10 +209,14 @@ async def table(request: Request) -> Response:
 
 
 async def load(request: Request) -> Response:
-    """POST /models/{name}/load: answers when the model does, 503 when it cannot be loaded."""
+    """POST /models/{name}/load: answers when the model does, 503 when it cannot be loaded. With `hold_seconds` it
+    leaves for no other model for so long."""
     desk: Desk = request.app.state.desk
     desk.admit(request)
-    return JSONResponse((await desk.fleet.load(request.path_params["name"])).described())
+    hold = wire.parse_hold(request.query_params.get("hold_seconds", "0"))
+    served = await desk.fleet.load(request.path_params["name"])
+    served.hold(hold)
+    return JSONResponse(served.described())
 
 
 async def unload(request: Request) -> Response:
@@ -243,6 +251,8 @@ async def measured(request: Request) -> Response:
 
 
 async def _on_api_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, ApiError):
+        log.info("%s %s: %s", request.method, request.url.path, error.short)
     return error_response(error if isinstance(error, ApiError) else ApiError(500, "the server failed"))
 
 

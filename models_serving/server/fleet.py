@@ -2,13 +2,13 @@
 
 Each base model has a process of its own on one device. One that ends is reported unhealthy, what it was generating
 comes to an error, and it is started again, after a pause that grows while it keeps ending; nobody else notices. A model
-that is not loaded is loaded when it is asked for, into free memory or into that of models that have not been used for
-`keep_seconds`; who asked is told to come back, because nobody in a conversation should wait for a model to load."""
+that is not loaded is loaded when it is asked for, into free memory or into that of models that nobody holds and that
+have not been used for `keep_seconds`; who asked is told to come back, because nobody in a conversation should wait for
+a model to load."""
 
 import asyncio
 import logging
 import math
-import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -48,6 +48,8 @@ class Served:
         self.keeper: asyncio.Task[None] | None = None
         self.changed = asyncio.Event()
         self.ever_ready = False
+        # Until when it leaves for no other, because somebody will go on talking to it.
+        self.held_until = 0.0
         # When it was last seen that there is no room for it.
         self.no_room: float | None = None
 
@@ -56,6 +58,10 @@ class Served:
         self.state, self.error = state, error
         self.changed.set()
         self.changed = asyncio.Event()
+
+    def hold(self, seconds: float) -> None:
+        """For so many seconds from now it leaves for no other model; an earlier word that lasts longer holds on."""
+        self.held_until = max(self.held_until, time.monotonic() + seconds)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,6 +80,7 @@ class Served:
             "pid": self.pid,
             "in_flight": self.line.in_flight if self.line else 0,
             "unused_seconds": round(time.monotonic() - self.used, 1),
+            "held_seconds": round(max(self.held_until - time.monotonic(), 0.0), 1),
             "starts": self.tally.starts,
         }
 
@@ -98,7 +105,7 @@ class Fleet:
         self.refusals: dict[str, str] = {}
         self.refused = asyncio.Event()
         self._launch = launch
-        self._threads = threads or max(1, (os.cpu_count() or 1) // max(len(self.models), 1))
+        self._threads = threads
         self._keep_seconds = keep_seconds
         self._load_seconds = load_seconds
         self._placing = asyncio.Lock()
@@ -272,7 +279,7 @@ class Fleet:
         if (plan := await line.next("plan")) is None:
             return False
         await self._place(one, plan)
-        line.say({"load": {"device": one.device, "bytes": one.bytes, "threads": self._threads}})
+        line.say({"load": {"device": one.device, "bytes": one.bytes, "threads": self._share(plan)}})
         if (told := await line.next("ready")) is None:
             return False
         one.told, one.line, one.ever_ready = told, line, True
@@ -281,6 +288,13 @@ class Fleet:
             "%s is ready on %s with %s: %s", one.name, one.device, spoken(one.bytes), told[one.name]["fingerprint"]
         )
         return True
+
+    def _share(self, plan: Mapping[str, Any]) -> int:
+        """Processor threads for one model: what there is, shared among those that compute on processors."""
+        gpu = any(device != "cpu" for device in plan["devices"])
+        on_cpu = ("cpu",) if gpu else ("cpu", "auto")
+        sharing = sum(one.wanted.spec.get("device", "auto") in on_cpu for one in self.models.values())
+        return self._threads or max(1, plan["processors"] // max(sharing, 1))
 
     async def _place(self, one: Served, plan: Mapping[str, Any]) -> None:
         async with self._placing:
@@ -303,14 +317,15 @@ class Fleet:
             one.device, one.bytes = device, plan["bytes"]
 
     def _idle(self) -> list[str]:
-        """Models that may leave: not pinned, answering nobody, and not used for a while; the longest unused first."""
-        latest = time.monotonic() - self._keep_seconds
-        idle = [
-            one
-            for one in self.models.values()
-            if one.state == "ready" and not one.wanted.pinned and one.line and not one.line.in_flight
-        ]
-        return [one.name for one in sorted(idle, key=lambda one: one.used) if one.used <= latest]
+        """Models that may leave: the longest unused first."""
+        return [one.name for one in sorted(self.models.values(), key=lambda one: one.used) if self._may_leave(one)]
+
+    def _may_leave(self, one: Served) -> bool:
+        """It is neither pinned nor held, answers nobody, and was not used for a while."""
+        now = time.monotonic()
+        if one.state != "ready" or one.line is None or one.line.in_flight:
+            return False
+        return not one.wanted.pinned and one.held_until <= now and one.used <= now - self._keep_seconds
 
     async def _watch(self, one: Served, line: Line, started: Started) -> None:
         """Until the process has ended. One that hears nothing, or whose engine stands still at work, is killed."""

@@ -75,11 +75,13 @@ class Exchange:
         self._queue: asyncio.Queue[Event | ApiError] = asyncio.Queue()
         self._first: Event | ApiError | None = None
         self.answers = self._untold = len(asking.prompts) * asking.choices
-        # For the line: how many answers have not ended.
+        # For the line: whether anything came, and how many answers have not ended.
+        self.heard = False
         self.left = self.answers
 
     def put(self, event: Event | ApiError) -> None:
         """The line heard this."""
+        self.heard = True
         self._queue.put_nowait(event)
 
     async def begun(self) -> None:
@@ -224,7 +226,13 @@ class Line:
                 del self._exchanges[message["n"]]
 
     def _take_event(self, exchange: Exchange, event: Event) -> None:
-        exchange.put(event)
+        late = isinstance(event, Over) and event.reason == "deadline" and event.timings["started"] is None
+        if late and not exchange.heard:
+            # An answer that never began is none: who asked may come again.
+            text = f"no place came free within {exchange.asking.seconds:g} s"
+            exchange.put(ApiError(503, text, code="deadline", retry_after=1))
+        else:
+            exchange.put(event)
         if isinstance(event, Over):
             exchange.left -= 1
             if not exchange.asking.probe:

@@ -29,6 +29,7 @@ SAMPLING = (
 
 
 MAX_CHOICES = 16
+LONGEST_HOLD = 86_400
 # What changes nothing with these values, and is sent by clients that name all they know. Any other value is refused.
 _NEUTRAL: Mapping[str, Sequence[Any]] = {
     "best_of": (1,),
@@ -56,6 +57,11 @@ class ApiError(Exception):
         self.param = param
         self.code = code
         self.retry_after = retry_after
+
+    @property
+    def short(self) -> str:
+        """For a log: nothing of what was said to the model."""
+        return " ".join(str(word) for word in (self.status, self.code, self.param) if word)
 
     def body(self) -> dict[str, Any]:
         """`{"error": {"message", "type", "param", "code"}}`."""
@@ -112,6 +118,10 @@ class _Body(_Strict):
     # nobody waits for.
     user: Annotated[str, Field(max_length=200)] = ""
     priority: Annotated[int, Field(strict=True, ge=0, le=1)] = 0
+    # How long the answer may take, its waiting included, if that is less than the server allows; and for how long the
+    # model shall leave for no other, because somebody will go on talking to it.
+    deadline_seconds: Annotated[float, Field(strict=True, gt=0)] | None = None
+    hold_seconds: Annotated[float, Field(strict=True, ge=0, le=LONGEST_HOLD)] = 0.0
 
     def wanted(self) -> dict[str, Any]:
         """The sampling parameters that were sent; null means not sent. Raises `ApiError` for a contradiction."""
@@ -198,6 +208,17 @@ class CompletionBody(_Body):
         if isinstance(top := given.get("logprobs"), bool):
             raise ApiError(400, "logprobs must be a whole number here", param="logprobs")
         return given if top is None else given | {"logprobs": True, "top_logprobs": top}
+
+
+def parse_hold(text: str) -> float:
+    """Seconds of an address' `hold_seconds`, or `ApiError` 400."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_HOLD:
+        raise ApiError(400, f"hold_seconds is from 0 to {LONGEST_HOLD}, not {text[:80]!r}", param="hold_seconds")
+    return seconds
 
 
 _Kind = TypeVar("_Kind", bound=_Body)

@@ -2,7 +2,7 @@
 
 What is said, in the order of a life:
 
-    process  {"plan": {"bytes", "devices": {name: bytes}}}       what the model will take, and what there is
+    process  {"plan": {"bytes", "devices": {name: bytes}, "processors"}}    what the model will take, what there is
     front    {"load": {"device", "bytes", "threads"}}            where it may have that
     process  {"ready": {…}} or {"refused": why}
     front    {"ask": n, …}   {"cancel": n}   {"how": n}   {"end": true}
@@ -27,7 +27,7 @@ from typing import Any
 from models_serving.contracts import Chunk
 from models_serving.contracts import Message as Said
 from models_serving.engine import footprint
-from models_serving.engine.loading import LoadError, ModelSpec
+from models_serving.engine.loading import LoadError, ModelSpec, hide_progress
 from models_serving.engine.opening import OpenModel, open_all, use_threads
 from models_serving.engine.parameters import HONOURED, InvalidRequestError, Parameters
 from models_serving.engine.requests import Asking, Ended, Ticket
@@ -46,6 +46,7 @@ def main(connection: socket.socket, spec: Mapping[str, Any], max_waiting: int) -
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s {spec['name']} %(message)s")
+    hide_progress()
     _rather_this_one()
     end = End(connection)
     with suppress(BrokenPipeError):
@@ -112,7 +113,8 @@ def live(end: End, spec: ModelSpec, max_waiting: int, opens: Opens | None = None
     """Say what is needed, load where that is granted, and answer until the front is gone."""
     heard = end.hear()
     try:
-        end.say({"plan": {"bytes": footprint.needed(spec), "devices": footprint.devices()}})
+        there = {"devices": footprint.devices(), "processors": footprint.processors()}
+        end.say({"plan": {"bytes": footprint.needed(spec)} | there})
         granted = next((message["load"] for message in heard if "load" in message), None)
         if granted is None:
             return

@@ -152,12 +152,12 @@ def test_parameters_go_out_by_the_names_that_the_server_knows(stub: StubServer) 
 def test_only_our_own_server_is_told_whose_request_it_is_and_who_is_not_waited_for(stub: StubServer) -> None:
     told = {}
     for name in DIALECTS:
-        requests = [replace(a_request(), key="k", live=live) for live in (True, False)]
+        requests = [replace(a_request(), key="k", live=live, hold=60.0 * live) for live in (True, False)]
         endpoint = Endpoint("openai_compatible", stub.url, dialect=name)
         bodies = [backend_named("openai_compatible").body(endpoint, request) for request in requests]
-        told[name] = [(body.get("user"), body.get("priority")) for body in bodies]
-    assert told.pop("plurivox") == [("k", None), ("k", 1)]
-    assert set(map(tuple, told.values())) == {((None, None), (None, None))}
+        told[name] = [(body.get("user"), body.get("priority"), body.get("hold_seconds")) for body in bodies]
+    assert told.pop("plurivox") == [("k", None, 60.0), ("k", 1, None)]
+    assert set(map(tuple, told.values())) == {((None, None, None), (None, None, None))}
 
 
 def test_more_stop_strings_than_the_server_takes_are_refused(stub: StubServer) -> None:

@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from models_serving.engine import footprint
 from models_serving.engine.loading import LoadError, ModelSpec
 from models_serving.server import fleet as fleet_module
 from models_serving.server.config import Wanted
+from models_serving.server.fleet import Fleet
 from models_serving.server.memory import spoken
 from models_serving.server.metrics import Seen, Tally, page
 from models_serving.server.wire import ApiError
@@ -294,7 +296,8 @@ def test_a_refusal_of_a_model_that_was_not_to_be_there_from_the_start_ends_no_se
 
 
 def load(server: RunningServer, name: str) -> httpx.Response:
-    return httpx.post(f"{server.root}/models/{name}/load", timeout=60)
+    name, _, query = name.partition("?")
+    return httpx.post(f"{server.root}/models/{name}/load?{query}", timeout=60)
 
 
 def test_the_one_that_was_not_used_leaves_for_the_one_that_is_asked_for(
@@ -319,6 +322,31 @@ def test_neither_one_that_was_used_just_now_nor_a_pinned_one_leaves(
     assert (refused.status_code, error["code"]) == (503, "no_room")
     assert error["message"].endswith("do not fit on cpu beside the models that are in use")
     assert states(server) == {"llama": "ready", "mistral": "unloaded"}
+
+
+def test_one_that_somebody_goes_on_talking_to_leaves_for_no_other(start: Starts, folders: dict[str, Path]) -> None:
+    server = one_at_a_time(start, folders, keep_seconds=0.0)
+    talk = a_request(model="llama", **SHORT)
+    ours = replace(endpoint(server), dialect="plurivox")
+    assert isinstance(ask_sync(ours, replace(talk, hold=600.0))[-1], Finished)
+    # A shorter word does not take the longer one back.
+    assert isinstance(ask_sync(ours, replace(talk, hold=1.0))[-1], Finished)
+    assert 500 < table(server)["llama"]["held_seconds"] <= 600
+    assert load(server, "mistral").json()["error"]["code"] == "no_room"
+    server.fleet.models["llama"].held_until = 0.0
+    assert load(server, "mistral?hold_seconds=600").json()["held_seconds"] > 500
+    assert load(server, "llama").json()["error"]["code"] == "no_room"
+    wrong = [load(server, f"mistral?hold_seconds={seconds}").json()["error"]["param"] for seconds in ("-1", "nan", "x")]
+    assert wrong == ["hold_seconds"] * 3
+
+
+def test_processor_threads_are_shared_among_those_that_compute_on_processors(folders: dict[str, Path]) -> None:
+    both = [wanted(folders, "llama"), Wanted({**wanted(folders, "mistral").spec, "device": "cpu"})]
+    plan = {"devices": {"cpu": 1}, "processors": 8}
+    assert Fleet(both, ModelThreads())._share(plan) == 4
+    assert Fleet(both, ModelThreads())._share(plan | {"devices": {"cpu": 1, "cuda:0": 1}}) == 8
+    assert Fleet(both, ModelThreads())._share(plan | {"processors": 1}) == 1
+    assert Fleet(both, ModelThreads(), threads=3)._share(plan) == 3
 
 
 def test_a_model_that_answers_somebody_neither_leaves_nor_can_be_taken_out(

@@ -1,5 +1,6 @@
 """Where a model goes and who leaves for it."""
 
+import os
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -80,6 +81,28 @@ def test_of_the_machines_memory_a_group_may_be_given_a_part(tmp_path: Path) -> N
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     assert sorted(footprint.group_limits(own, root)) == [600, 700, 800, 900]
+
+
+def test_of_the_machines_processors_a_group_may_be_given_a_share(tmp_path: Path) -> None:
+    own, root = tmp_path / "cgroup", tmp_path / "sys"
+    assert footprint.group_processors(own, root) == []
+    own.write_text("4:memory:/a\n3:cpu,cpuacct:/a\n0::/ours\n")
+    files = {"cpu/a/cpu.cfs_quota_us": "150000", "cpu/a/cpu.cfs_period_us": "100000"}
+    files |= {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}
+    files |= {"ours/cpu.max": "400000 100000\n", "cpu.max": "max 100000\n"}
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    assert sorted(footprint.group_processors(own, root)) == [1.5, 4.0]
+
+
+def test_processors_are_those_that_the_process_is_bound_to_or_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(6)))
+    found = []
+    for shares in ([], [2.5, 4.0], [0.5]):
+        monkeypatch.setattr(footprint, "group_processors", lambda own, root, shares=shares: shares)
+        found.append(footprint.processors())
+    assert found == [6, 2, 1]
 
 
 def test_a_process_on_a_cuda_device_gets_what_was_booked_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,6 +155,21 @@ def test_errors_are_those_that_the_client_has_classes_for(client: openai.OpenAI,
     assert httpx.get(f"{served.root}/metrics").status_code == 401
 
 
+def test_the_log_has_a_line_for_each_request_and_no_progress_bars(client: openai.OpenAI, served: Served) -> None:
+    client.chat.completions.create(model="gemma2", messages=HELLO, seed=1, max_tokens=5, extra_body={"min_tokens": 5})
+    with pytest.raises(openai.BadRequestError):
+        client.chat.completions.create(model="gemma2", messages=HELLO, temperature=2.5)
+    with pytest.raises(openai.NotFoundError):
+        client.chat.completions.create(model="nobody else", messages=HELLO)
+    log = served.log.read_text()
+    seconds = r"\d+\.\d{3} s"
+    times = rf"started {seconds}, first token {seconds}, finished {seconds}"
+    assert re.search(rf"INFO models_serving\.server\.answering gemma2: length: \d+ \+ 5 tokens, {times}\n", log)
+    assert "answering gemma2: 400 invalid_value temperature\n" in log
+    assert "app POST /v1/chat/completions: 404 model_not_found model\n" in log
+    assert "%|" not in log
+
+
 def test_a_stream_that_is_left_is_cancelled_and_the_metrics_say_so(client: openai.OpenAI, served: Served) -> None:
     before = served.measured("answers_total", model="qwen2", reason="cancelled")
     with client.chat.completions.create(model="qwen2", messages=HELLO, stream=True, **LONG) as stream:

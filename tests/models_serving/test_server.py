@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,8 @@ def test_stop_texts_are_honoured(server: RunningServer) -> None:
         ({"messages": [{"role": "user", "content": "x", "name": "y"}]}, "messages.0.name", None),
         ({"messages": [{"role": "user", "content": "half \ud83d"}]}, "messages", None),
         ({"n": 0}, "n", None),
+        ({"deadline_seconds": 0}, "deadline_seconds", None),
+        ({"hold_seconds": 1e6}, "hold_seconds", None),
         ({"n": "2"}, "n", None),
         ({"stream": "yes"}, "stream", None),
         ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens", "max_tokens and max_completion_tokens differ"),
@@ -367,6 +370,28 @@ def test_what_is_being_made_a_prompt_of_counts_as_waiting_and_its_time_runs(serv
         thread.join()
     assert [isinstance(last, Finished) for last in lasts] == [True] * 5
     assert [ticket.submitted < opened for ticket in tickets] == [True] * 5
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_request_brings_its_own_deadline_and_one_that_never_began_is_no_answer(
+    server: RunningServer, streamed: bool
+) -> None:
+    gate, model = threading.Event(), server.model("llama")
+    steps = hold(model, gate)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(post, server, max_tokens=4, min_tokens=4, deadline_seconds=30)
+        until(lambda: len(steps) == 1)
+        second = pool.submit(post, server, max_tokens=2, deadline_seconds=0.01, stream=streamed)
+        until(lambda: model.engine.load["waiting"] == 1)
+        began = time.monotonic()
+        until(lambda: time.monotonic() > began + 0.01)
+        gate.set()
+        late, whole = second.result(), first.result()
+    error = late.json()["error"]
+    assert (late.status_code, error["code"], late.headers["Retry-After"]) == (503, "deadline", "1")
+    assert error["message"] == "no place came free within 0.01 s"
+    assert whole.json()["choices"][0]["finish_reason"] == "length"
+    assert dict(server.fleet.models["llama"].tally.answers) == {"deadline": 1, "length": 1}
 
 
 @pytest.mark.parametrize("streamed", [True, False])

@@ -11,8 +11,9 @@ from functools import partial
 import structlog
 
 from annotation.conversations.live import Kind, TurnEvent, TurnLog, turn_log
-from annotation.conversations.models import Turn
+from annotation.conversations.models import Conversation, Turn
 from annotation.conversations.pump import Pump
+from annotation.conversations.queries import step_of
 from annotation.conversations.scribe import Voice, scribe
 from annotation.conversations.services.keeping import LEASE, LOOK_EVERY, keeper
 from annotation.conversations.services.settling import Outcome, settle_failure, settle_success
@@ -27,8 +28,17 @@ from models_serving.contracts import Endpoint, Event, Failed, Finished, Generati
 
 SAID: dict[str, Kind] = {"final": "done", "again": "reset", "replaced": "replaced"}
 
+# where no room is shared out; the default of steps where it is
+SILENCE_MINUTES = 15.0
+
 log = structlog.get_logger(__name__)
 Clock = Callable[[], datetime]
+
+
+def hold_seconds(conversation: Conversation) -> float:
+    """How long a talk may be silent and still find its models where they were: as long as it keeps its room."""
+    admission = step_of(conversation.version, conversation.step).admission
+    return 60 * (admission.idle if admission else SILENCE_MINUTES)
 
 
 def generate(*, candidate_id: uuid.UUID, clock: Clock) -> None:
@@ -93,7 +103,8 @@ class _Job:
         if model is None:
             raise LookupError(f"candidate {self.generation.candidate_id} has no served model")
         key = key_of("participation", self.turn.conversation.participation_id)
-        wished = decided_request(self.generation, rules, key=key, live=True, waited=self._waited())
+        hold = hold_seconds(self.turn.conversation)
+        wished = decided_request(self.generation, rules, key=key, live=True, waited=self._waited(), hold=hold)
         return ask(CatalogBoard(model), wished, stream=self._relayed)
 
     def _waited(self) -> float:

@@ -18,6 +18,7 @@ from annotation.conversations.queries import step_of
 from annotation.conversations.services.admission import AdmissionNeededError, admit_waiting, ask_admission
 from annotation.conversations.services.admission import note_presence as came
 from annotation.conversations.services.conversations import abandon_conversation, start_conversation
+from annotation.conversations.services.generation import hold_seconds
 from annotation.participation.models import Participation
 from annotation.studies.document import StudyDocument
 from annotation.studies.loading import checked
@@ -380,3 +381,8 @@ def test_opening_the_page_takes_no_place_in_line() -> None:
     browser = participations.browser(person)
     assert [browser.get(path(person)).status_code, browser.get(path(person, "wait/")).status_code] == [200, 200]
     assert Admission.objects.count() == 0
+
+
+def test_models_stay_in_memory_for_as_long_as_a_talk_keeps_its_room() -> None:
+    talk = Conversation(version=admitting(idle=40).current, step="chats")
+    assert hold_seconds(talk) == 40 * 60

@@ -210,7 +210,8 @@ def test_a_server_is_told_who_asks_by_a_name_that_is_another_one_for_everybody_a
     ServedModel.objects.update(options={"function": "who_asks"})
     for one in (turn, other):
         talks.run_jobs(one)
-    assert {one.live for one in heard} == {True}
+    # It shall keep the model for as long as a talk may be silent.
+    assert {(one.live, one.hold) for one in heard} == {(True, 900.0)}
     keys = {(one.key, len(one.key)) for one in heard}
     assert (len(heard), len(keys), {length for _, length in keys}) == (2, 2, {32})
 
