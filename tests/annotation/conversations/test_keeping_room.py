@@ -116,6 +116,7 @@ def test_asking_again_without_room_says_where_one_stands_and_goes_out_when_there
     talk = talks.conversation(other)
     status, page = sends(browser, one, f"turn/{turn.pk}/retry/")
     assert (status, page.count("You are next."), Turn.objects.count()) == (422, 1, 1)
+    assert "Others came while you were away" in page
     abandon_conversation(conversation_id=talk.pk, participation=other, now=timezone.now())
     assert sends(browser, one, f"turn/{turn.pk}/retry/")[0] == 200
     assert [again.details for again in Turn.objects.exclude(pk=turn.pk)] == [{"retry_of": str(turn.pk)}]
