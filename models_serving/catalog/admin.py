@@ -29,7 +29,7 @@ SWITCHES = {
     "off": ServedEndpoint.State.OFF,
 }
 
-OF_AN_ENDPOINT = ["url", "backend", "served_name", "api_key_env", "options", "dialect", "most_at_once"]
+OF_AN_ENDPOINT = ["url", "backend", "served_name", "api_key_env", "options", "dialect", "most_at_once", "server"]
 
 
 class ServedModelForm(forms.ModelForm):  # type: ignore[type-arg] # generic only for the type checker

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from models_serving.catalog.models import FirstToken, OpenRequest, ServedEndpoint, ServedModel
-from models_serving.catalog.queries import endpoint_of
+from models_serving.catalog.queries import endpoint_of, under_way
 from models_serving.client import NoPlace, Place, honoured, nobody_able
 from models_serving.client.choosing import Standing, pick, soonest, stands_after
 from models_serving.contracts import Failed, Finished
@@ -60,8 +60,9 @@ class CatalogBoard:
             endpoints = [one for one, endpoint in left.items() if needs <= honoured(endpoint)]
             if not endpoints:
                 return nobody_able(left.values(), needs)
-            under_way = _under_way(endpoints, now)
-            standings = [_standing(one, under_way.get(one.pk, 0), live=self._live) for one in endpoints]
+            OpenRequest.objects.filter(endpoint__in=endpoints, until__lte=now).delete()
+            taken = under_way(endpoints, now)
+            standings = [_standing(one, taken[one.pk], live=self._live) for one in endpoints]
             numbers = {number for number, one in enumerate(endpoints) if one.pk in tried}
             number = pick(standings, now.timestamp(), numbers)
             if number is None:
@@ -83,14 +84,19 @@ class CatalogBoard:
                 FirstToken.objects.create(endpoint_id=place.key, load=ticket.load, seconds=seconds, at=now)
 
     def _locked(self) -> list[ServedEndpoint]:
-        rows = ServedEndpoint.objects.select_for_update(no_key=True).filter(served_model=self._model).order_by("pk")
-        found = list(rows)
+        """The model's endpoints that are switched on. Those of other models that share places with them are locked,
+        too: all in the order of their keys, so that two takers never wait for each other."""
+        own = Q(served_model=self._model)
+        servers = ServedEndpoint.objects.filter(own).exclude(server="").values("server")
+        rows = ServedEndpoint.objects.select_for_update(no_key=True).order_by("pk")
+        found = list(rows.filter(own | Q(server__in=servers)))
         if not found and (self._model.url or self._model.backend != "openai_compatible"):
             ServedEndpoint.objects.get_or_create(served_model=self._model, url="")
-            found = list(rows.all())
-        for one in found:
+            found = list(rows.filter(own))
+        mine = [one for one in found if one.served_model_id == self._model.pk and one.state == ON]
+        for one in mine:
             one.served_model = self._model
-        return [one for one in found if one.state == ON]
+        return mine
 
     @staticmethod
     def _note_end(pk: int, end: Finished | Failed | None, now: datetime) -> None:
@@ -105,19 +111,12 @@ class CatalogBoard:
             row.save(update_fields=["failures", "rests_until"])
 
 
-def _under_way(endpoints: list[ServedEndpoint], now: datetime) -> dict[int, int]:
-    ours = OpenRequest.objects.filter(endpoint__in=endpoints)
-    ours.filter(until__lte=now).delete()
-    return dict(ours.values_list("endpoint").annotate(count=Count("pk")))
-
-
 def batch_has_room(served_model: ServedModel, now: datetime) -> bool:
     """Whether asking for something that nobody waits for is worth while: one of the model's endpoints has a place, or
     none is there that could have one later."""
-    rows = served_model.endpoints.filter(state=ON).exclude(rests_until__gt=now)
-    under_way = Count("open_requests", filter=Q(open_requests__until__gt=now))
-    counted = rows.annotate(under_way=under_way).values_list("most_at_once", "under_way")
-    return not counted or any(count < _open_to_batches(most) for most, count in counted)
+    rows = list(served_model.endpoints.filter(state=ON).exclude(rests_until__gt=now))
+    taken = under_way(rows, now)
+    return not rows or any(taken[row.pk] < _open_to_batches(row.most_at_once) for row in rows)
 
 
 def _open_to_batches(most: int) -> int:

@@ -98,6 +98,12 @@ class ServedEndpoint(models.Model):
     most_at_once = models.PositiveIntegerField(
         default=64, validators=[MinValueValidator(1)], help_text="Requests that it is given at the same time."
     )
+    server = models.CharField(
+        max_length=80,
+        blank=True,
+        help_text="Your own name for the machine, or the key, behind it. Endpoints under one name, of whatever models, "
+        "share their places; blank: it has places of its own.",
+    )
     state = models.CharField(max_length=8, choices=State, default=State.ON)
     health = models.CharField(max_length=12, choices=ServedModel.Health, default=ServedModel.Health.UNKNOWN)
     health_detail = models.CharField(max_length=500, blank=True)

@@ -8,6 +8,7 @@ from django.utils.timesince import timesince
 from models_serving.catalog.board import is_at_rest
 from models_serving.catalog.models import HealthChange, ServedEndpoint, ServedModel
 from models_serving.catalog.pace import Pace, paces_of
+from models_serving.catalog.queries import under_way
 from models_serving.catalog.services.trials import is_being_tried
 
 NEWEST_CHANGES = 20
@@ -32,8 +33,8 @@ def model_page(served_model: ServedModel, now: datetime) -> dict[str, object]:
 
 
 def _shown(row: ServedEndpoint, now: datetime) -> ShownEndpoint:
-    under_way = row.open_requests.filter(until__gt=now).count()
-    return ShownEndpoint(row, under_way, is_at_rest(row, now), paces_of(row, now), _facts(row, now))
+    taken = under_way([row], now)[row.pk]
+    return ShownEndpoint(row, taken, is_at_rest(row, now), paces_of(row, now), _facts(row, now))
 
 
 def _facts(row: ServedEndpoint, now: datetime) -> list[tuple[str, str]]:
@@ -41,6 +42,8 @@ def _facts(row: ServedEndpoint, now: datetime) -> list[tuple[str, str]]:
     found = row.capabilities
     server = " ".join(part for part in (row.dialect or found.get("dialect", ""), found.get("version", "")) if part)
     facts = [("server", server or "not recognised")]
+    if row.server:
+        facts.append(("shares its places", f"with all endpoints of {row.server}"))
     if found.get("context"):
         facts.append(("context", f"{found['context']} tokens"))
     if is_being_tried(row, now):

@@ -1,10 +1,11 @@
 """Reads of the catalogue."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from models_serving.catalog.models import ServedEndpoint, ServedModel
+from models_serving.catalog.models import OpenRequest, ServedEndpoint, ServedModel
 from models_serving.catalog.pace import BEGINS_WITH, carried, paces_of
 from models_serving.client import honoured
 from models_serving.client.choosing import OPENS_AFTER
@@ -93,9 +94,34 @@ def carried_by(served_model_id: int, first_token: float, now: datetime) -> int:
     rows = ServedEndpoint.objects.filter(served_model=served_model_id, state=ServedEndpoint.State.ON)
     able = rows.exclude(health=ServedModel.Health.UNHEALTHY)
     awake = able.exclude(rests_until__gt=now)
-    reach = sum(carried(paces_of(row, now), first_token, row.most_at_once) for row in awake)
+    reach = sum(_carried(row, first_token, now) for row in awake)
     # one that was never asked has no row yet
     return reach or (0 if rows.model.objects.filter(served_model=served_model_id).exists() else BEGINS_WITH)
+
+
+def _carried(row: ServedEndpoint, first_token: float, now: datetime) -> int:
+    """An endpoint that shares its places with others is counted upon for an even share of them."""
+    reach = carried(paces_of(row, now), first_token, row.most_at_once)
+    if not row.server:
+        return reach
+    on = Q(state=ServedEndpoint.State.ON, served_model__enabled=True)
+    return max(reach // max(with_shared_places([row]).filter(on).count(), 1), 1)
+
+
+def with_shared_places(rows: Iterable[ServedEndpoint]) -> QuerySet[ServedEndpoint]:
+    """These endpoints, and those of any model that share their places."""
+    keys, servers = {row.pk for row in rows}, {row.server for row in rows if row.server}
+    return ServedEndpoint.objects.filter(Q(pk__in=keys) | Q(server__in=servers))
+
+
+def under_way(rows: Sequence[ServedEndpoint], now: datetime) -> dict[int, int]:
+    """How many requests are under way at each of these endpoints, those of whom it shares its places with included."""
+    open_now = OpenRequest.objects.filter(endpoint__in=with_shared_places(rows), until__gt=now)
+    counted = list(open_now.values_list("endpoint", "endpoint__server").annotate(count=Count("pk")))
+    return {
+        row.pk: sum(count for pk, server, count in counted if pk == row.pk or (server and server == row.server))
+        for row in rows
+    }
 
 
 def lock_models() -> None:

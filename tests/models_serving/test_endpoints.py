@@ -88,7 +88,7 @@ def test_further_endpoints_come_and_go_with_the_declaration_and_keep_what_is_kno
         ([1], "[0].endpoints[0] must be an address, or a mapping with url"),
         (
             [{"url": "http://a", "colour": 1}],
-            "[0].endpoints[0].colour is unknown; known are url, backend, served_name, api_key_env, options, dialect, most_at_once",  # noqa: E501 - one message
+            "[0].endpoints[0].colour is unknown; known are url, backend, served_name, api_key_env, options, dialect, most_at_once, server",  # noqa: E501 - one message
         ),
         (
             [{"url": "http://a", "dialect": "latin"}],
@@ -219,6 +219,58 @@ def test_many_that_ask_at_once_never_pass_what_an_endpoint_takes() -> None:
         thread.join()
     assert sorted(place.name for place in places) == ["x:0", "x:0", "x:1", "x:1", "x:1"]
     assert (len(refusals), OpenRequest.objects.count()) == (5, 5)
+
+
+def sharing(**changes: Any) -> list[ServedModel]:
+    """Two models with an endpoint each on one machine, whatever the first one's further endpoint is."""
+    there = [{"url": f"x:{n}", "most_at_once": 2, "server": "gpu-1"} | changes for n in range(2)]
+    return register_models(
+        declarations=[
+            {"name": "one", "backend": "scripted", "endpoints": [there[0], "x:alone"]},
+            {"name": "two", "backend": "scripted", "endpoints": [there[1]]},
+        ]
+    )
+
+
+def test_endpoints_of_one_server_share_their_places_whatever_model_they_are_of() -> None:
+    one, two = sharing()
+    first, second = taken(CatalogBoard(one)), taken(CatalogBoard(two))
+    # the further endpoint has places of its own
+    assert [first.name, second.name, taken(CatalogBoard(one)).name] == ["x:0", "x:1", "x:alone"]
+    assert isinstance(CatalogBoard(two).take(frozenset(), 30), NoPlace)
+    assert not batch_has_room(two, timezone.now())
+    shown: Any = model_page(two, timezone.now())["endpoints"]
+    assert [(row.under_way, dict(row.facts)["shares its places"]) for row in shown] == [
+        (2, "with all endpoints of gpu-1")
+    ]
+    CatalogBoard(one).give_back(first, finished())
+    assert taken(CatalogBoard(two)).name == "x:1"
+
+
+def test_what_a_server_carries_is_counted_once() -> None:
+    one, two = sharing(most_at_once=64)
+    assert [carried_by(one.pk, 1.0, NOW), carried_by(two.pk, 1.0, NOW)] == [BEGINS_WITH // 2 + BEGINS_WITH, 2]
+    two.endpoints.update(state="off")
+    assert carried_by(one.pk, 1.0, NOW) == BEGINS_WITH * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_that_ask_two_models_of_one_server_never_pass_what_it_takes() -> None:
+    models = sharing(most_at_once=3)
+    models[0].endpoints.filter(url="x:alone").delete()
+    together, found = threading.Barrier(12), []
+
+    def person(model: ServedModel) -> None:
+        together.wait()
+        found.append(CatalogBoard(model).take(frozenset(), 30))
+        connection.close()
+
+    threads = [threading.Thread(target=person, args=[models[number % 2]]) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(found), sum(isinstance(one, Place) for one in found)) == (12, 3)
 
 
 def test_what_one_endpoint_cannot_do_another_one_does_and_no_place_stays_taken(

@@ -35,7 +35,7 @@ DECLARED = (
 _REACHED_BY = ("backend", "url", "served_name", "api_key_env", "options")
 # what tells where and how an endpoint is asked
 REACHED_BY = frozenset({*_REACHED_BY, "dialect"})
-_OF_AN_ENDPOINT = ("url", "backend", "served_name", "api_key_env", "options", "dialect", "most_at_once")
+_OF_AN_ENDPOINT = ("url", "backend", "served_name", "api_key_env", "options", "dialect", "most_at_once", "server")
 
 
 class DeclarationError(ValueError):
