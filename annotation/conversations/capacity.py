@@ -9,7 +9,7 @@ from django.core.cache import cache
 
 from annotation.conversations.queries import step_of
 from annotation.items.queries import servable
-from annotation.items.recipes import RECIPES
+from annotation.items.recipes import RECIPES, entries_needed
 from annotation.studies.document.models import ModelRules
 from annotation.studies.document.steps import ConversationsStep, TurnRules
 from annotation.studies.models import StudyVersion
@@ -44,7 +44,7 @@ def load_of(version: StudyVersion, step: ConversationsStep, now: datetime) -> di
     if document.models is None or step.admission is None:
         return {}
     answering = _answering(document.models, step.admission.first_token, now)
-    if len(answering) < max(_entries(step.opening), _entries(step.turns)):
+    if len(answering) < max(entries_needed(step.opening.candidates), entries_needed(step.turns.candidates)):
         return {}
     answers = max(_answers(step.opening), _answers(step.turns))
     return {pk: share * answers / step.admission.per_turn for pk, share in _shares(answering).items()}
@@ -57,11 +57,6 @@ def _answering(rules: ModelRules, first_token: float, now: datetime) -> list[Ser
     if rules.on_failure.then != "replace":
         return list(usable.values())
     return [model for model in usable.values() if capacity_of(model.pk, first_token, now) > 0]
-
-
-def _entries(rules: TurnRules) -> int:
-    """How many different entries of the pool a turn takes."""
-    return rules.candidates.k if RECIPES[rules.candidates.recipe].distinct else 1
 
 
 def _answers(rules: TurnRules) -> int:

@@ -1,7 +1,7 @@
 """Reads about what is judged."""
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 
@@ -40,6 +40,23 @@ def servable(rules: ModelRules) -> tuple[dict[str, ServedModel], dict[str, str]]
         else:
             usable[entry.name] = model
     return usable, excluded
+
+
+def drawable(rules: ModelRules, entries: int, chosen: str) -> tuple[dict[str, ServedModel], dict[str, str]]:
+    """`servable` for somebody who waits. Where the document has another model take the place of one that fails, one
+    that is known not to answer is not drawn to be replaced half a minute later. The chosen one stays; so do all where
+    the others are fewer than the `entries` that are needed."""
+    usable, excluded = servable(rules)
+    silent = {name: why for name, why in silent_entries(usable).items() if name != chosen}
+    if rules.on_failure.then != "replace" or len(usable) - len(silent) < entries:
+        return usable, excluded
+    return {name: model for name, model in usable.items() if name not in silent}, excluded | silent
+
+
+def silent_entries(usable: Mapping[str, ServedModel]) -> dict[str, str]:
+    """Those of them that are known not to answer, each with the words for it."""
+    unhealthy = ServedModel.Health.UNHEALTHY
+    return {name: "does not answer" for name, model in usable.items() if model.health == unhealthy}
 
 
 def entries_used(item: Item) -> set[str]:

@@ -10,8 +10,8 @@ from typing import Any
 from annotation.common.seeds import derive_seed
 from annotation.items.asking import is_together
 from annotation.items.models import Candidate, Draw, Item
-from annotation.items.queries import entries_used, servable
-from annotation.items.recipes import RECIPES, Pick, replacement
+from annotation.items.queries import drawable, entries_used, servable, silent_entries
+from annotation.items.recipes import RECIPES, Pick, entries_needed, replacement
 from annotation.studies.document.models import ModelRules
 from annotation.studies.document.recipes import CandidateRecipe, SetRecipe
 
@@ -38,9 +38,12 @@ def add_candidates(
     Where one call writes them all, the first has the job and is due; the others wait for its text.
 
     Raises `NothingToDrawError` where the pool cannot fill every place: never fewer candidates than were asked for."""
-    usable, excluded = servable(rules)
     draw_seed = derive_seed(seed, "draw")
     made_by = RECIPES[recipe.recipe]
+    # for a set nobody waits, and no entry shall be drawn less for an hour's silence
+    waits = not isinstance(recipe, SetRecipe)
+    has_to_answer = "" if made_by.distinct else chosen
+    usable, excluded = drawable(rules, entries_needed(recipe), has_to_answer) if waits else servable(rules)
     principles = recipe.principles if isinstance(recipe, SetRecipe) else ()
     picks = made_by.draw(
         k=recipe.k, pool=list(usable), chosen=chosen, rng=random.Random(draw_seed), principles=principles
@@ -67,7 +70,10 @@ def replace_candidate(*, candidate: Candidate, rules: ModelRules, now: datetime)
     usable, excluded = servable(rules)
     used = entries_used(candidate.item)
     seed = derive_seed(candidate.pk, "replacement", candidate.draws.count())
-    pick = replacement(pool=list(usable), used=used, rng=random.Random(seed))
+    silent = silent_entries(usable)
+    pick = replacement(pool=[name for name in usable if name not in silent], used=used, rng=random.Random(seed))
+    if pick is None:
+        silent, pick = {}, replacement(pool=list(usable), used=used, rng=random.Random(seed))
     if pick is None:
         return False
     pick = replace(pick, instruction=candidate.request.get("instruction", ""))
@@ -82,7 +88,7 @@ def replace_candidate(*, candidate: Candidate, rules: ModelRules, now: datetime)
         if one.pk == candidate.pk:
             one.state, one.due_at = Candidate.State.QUEUED, now
         one.save()
-        _note_draw(one, pick, exclusions=excluded | taken, seed=seed, reason="replacement", now=now)
+        _note_draw(one, pick, exclusions=excluded | silent | taken, seed=seed, reason="replacement", now=now)
     return True
 
 

@@ -132,6 +132,14 @@ def test_a_replacement_is_a_draw_of_its_own_that_excludes_what_was_used() -> Non
     assert draw.exclusions == {"m-one": "already used in this item"}
 
 
+def test_a_model_that_is_known_not_to_answer_takes_a_place_only_where_no_other_is_left() -> None:
+    turn = turn_with({"empty": True})
+    ServedModel.objects.filter(name__in=["m-two", "m-three", "m-four"]).update(health="unhealthy")
+    draw = Draw.objects.get(candidate__item=talks.run_jobs(turn).item, reason="replacement")
+    silent = dict.fromkeys(["m-two", "m-three", "m-four"], "does not answer")
+    assert (draw.pool, draw.exclusions) == (["m-five"], silent | {"m-one": "already used in this item"})
+
+
 def test_watchers_see_a_reset_before_the_text_of_another_attempt() -> None:
     turn = talks.run_jobs(turn_with({"fail_after": 1, "text": "Broken words"}))
     # a text may come in one piece or several

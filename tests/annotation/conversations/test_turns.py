@@ -141,6 +141,35 @@ def test_a_model_that_is_switched_off_is_not_drawn_and_the_draw_says_so() -> Non
     )  # fmt: skip
 
 
+def test_a_model_that_is_known_not_to_answer_is_not_drawn_to_be_replaced_and_the_draw_says_so() -> None:
+    ServedModel.objects.filter(name__in=["m-two", "m-five"]).update(health="unhealthy")
+    turn = talks.said(talks.conversation(talks.talker()))
+    draw = Draw.objects.filter(candidate__item=turn.item)[0]
+    silent = {"m-two": "does not answer", "m-five": "does not answer"}
+    assert (draw.pool, draw.exclusions, draw.probability) == (["m-one", "m-three", "m-four"], silent, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("ill", "then"), [(["m-one"], "void"), (["m-one", "m-two", "m-three"], "replace")], ids=["void", "too_few_left"]
+)
+def test_every_model_is_drawn_where_none_is_replaced_or_the_others_are_too_few(ill: list[str], then: str) -> None:
+    ServedModel.objects.filter(name__in=ill).update(health="unhealthy")
+    turn = talks.said(talks.conversation(talks.talker(models={"on_failure": {"retries": 1, "then": then}})))
+    draw = Draw.objects.filter(candidate__item=turn.item)[0]
+    assert (draw.pool, draw.exclusions) == (list(talks.MODELS), {})
+
+
+def test_the_model_of_a_talk_goes_on_with_it_though_it_is_known_not_to_answer() -> None:
+    talk = talks.conversation(talks.talker())
+    turn = talks.answered(talk)
+    talks.judged(turn)
+    turn.refresh_from_db()
+    assert turn.chosen is not None
+    ServedModel.objects.filter(name=turn.chosen.pool_entry).update(health="unhealthy")
+    again = talks.said(talk)
+    assert {one.pool_entry for one in again.item.candidates.all()} == {turn.chosen.pool_entry}
+
+
 def test_never_fewer_candidates_than_asked_for_so_a_small_pool_is_refused_and_nothing_is_stored() -> None:
     talk = talks.conversation(talks.talker())
     ServedModel.objects.exclude(name__in=["m-one", "m-two"]).update(enabled=False)
