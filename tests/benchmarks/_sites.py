@@ -87,14 +87,11 @@ def _scaled(folder: Path, port: int, models: int) -> Iterator[None]:
 
 
 def _started(service: dict[str, Any], ports: dict[str, str], out: Any) -> "subprocess.Popen[bytes]":
-    """The service's own command, with its own number of threads, processes and connections."""
+    """The service's own command, with its own number of threads and processes."""
     words = [ports.get(word, _filled(word)) for word in service["command"]]
     words = ["127.0.0.1" if word == "0.0.0.0" else word for word in words]  # noqa: S104 - taken out, not bound
     program = [sys.executable] if words[0] == "python" else [sys.executable, "-m", words[0]]
-    own = service.get("environment", {})
-    more = {"DATABASE_POOL": own["DATABASE_POOL"]} if own.get("DATABASE_POOL") else {}
-    command = [*program, *words[1:]]
-    return subprocess.Popen(command, cwd=ROOT, env=os.environ | more, stdout=out, stderr=out)
+    return subprocess.Popen([*program, *words[1:]], cwd=ROOT, stdout=out, stderr=out)
 
 
 def _filled(word: str) -> str:
@@ -141,18 +138,20 @@ def _processes() -> dict[int, str]:
     ours = {os.getpid(): "client"}
     grown = True
     while grown:
-        found = {pid: _role(pid) for pid, parent in parents.items() if parent in ours and pid not in ours}
+        found = {pid: _role(pid, ours[parent]) for pid, parent in parents.items() if parent in ours and pid not in ours}
         grown = bool(found)
         ours |= found
     return ours
 
 
-def _role(pid: int) -> str:
+def _role(pid: int, parents: str) -> str:
+    """What a process is; one that was made by fork or spawn is what its parent is."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
     except OSError:
         return "other"
-    return next((role for role, words in ROLES.items() if any(word in command for word in words)), "other")
+    known = (role for role, words in ROLES.items() if any(word in command for word in words))
+    return next(known, "other" if parents == "client" else parents)
 
 
 def _fields(pid: int) -> list[str]:

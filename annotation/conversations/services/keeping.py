@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from time import monotonic
 
+from annotation.common.connections import let_go
 from annotation.items.models import Generation
 from annotation.items.services.generations import still_running
 
@@ -48,6 +49,7 @@ class Keeper:
                 renewing = moment - self._renewed_at >= RENEW_EVERY
                 self._gone = self._held - still_running(self._held, lease_until=now + LEASE if renewing else None)
                 self._renewed_at = moment if renewing else self._renewed_at
+                let_go()
             return generation.pk not in self._gone
 
 

@@ -3,11 +3,11 @@
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.db import connection
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
+from annotation.common.connections import let_go
 from annotation.common.errors import NotFoundError
 from annotation.conversations.access import Here, may_see
 from annotation.conversations.live import turn_log
@@ -51,20 +51,14 @@ def _showing(request: HttpRequest, pid: UUID, turn_id: UUID) -> Showing:
         pace=rules.pace,
         started=turn.started_at.timestamp(),
     )
-    _let_go()
+    let_go()
     return showing
 
 
 def _over(turn_id: UUID) -> str:
     state = turn_state(turn_id)
-    _let_go()
+    let_go()
     return {Turn.State.GENERATING.value: ""}.get(state, "void" if state in {Turn.State.VOID, ""} else "ready")
-
-
-def _let_go() -> None:
-    """A stream lives for minutes; a database connection must not wait with it."""
-    if not connection.in_atomic_block:
-        connection.close()
 
 
 def _last_event_id(request: HttpRequest) -> int:
