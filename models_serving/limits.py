@@ -1,6 +1,5 @@
 """How long an answer may take: the phases of one request, on one clock. Knows nothing of networks."""
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Literal
@@ -14,8 +13,7 @@ Phase = Literal["first token", "between tokens", "total"]
 
 class PhaseClock:
     """Counts one request. The first-token limit holds until text arrives, the between-tokens limit from then on, the
-    total limit always. A keep-alive is no text and moves nothing. `cut` ends the request from any thread: from then on
-    no time is left, and what is blocked is woken."""
+    total limit always. A keep-alive is no text and moves nothing."""
 
     def __init__(self, limits: TimeLimits, now: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
@@ -24,24 +22,6 @@ class PhaseClock:
         self._last_text: float | None = None
         self.first_token: float | None = None
         self._ends_by = float("inf")
-        self._cut = threading.Event()
-        self._wake: list[Callable[[], None]] = []
-
-    def cut(self) -> None:
-        """Nobody wants the answer any more."""
-        self._cut.set()
-        for wake in list(self._wake):
-            wake()
-
-    def on_cut(self, wake: Callable[[], None]) -> None:
-        """Call this when the request is cut, at once if it was. Whichever of the two comes first, it is called."""
-        self._wake.append(wake)
-        if self._cut.is_set():
-            wake()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait, unless the request is cut."""
-        self._cut.wait(seconds)
 
     def elapsed(self) -> float:
         """Seconds since the moment of asking."""
@@ -72,8 +52,8 @@ class PhaseClock:
         return min(phase, (self.limits.total, "total"), key=lambda deadline: deadline[0])
 
     def left(self) -> float:
-        """Seconds until the nearest limit; zero or less when it has passed, or the request was cut."""
-        return 0.0 if self._cut.is_set() else min(self._nearest()[0], self._ends_by) - self.elapsed()
+        """Seconds until the nearest limit; zero or less when it has passed."""
+        return min(self._nearest()[0], self._ends_by) - self.elapsed()
 
     def check(self) -> None:
         """Raises `TimeoutError` when a limit has passed."""

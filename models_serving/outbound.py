@@ -85,19 +85,11 @@ def _resolving(host: str) -> Iterator[None]:
 
 
 class _TimedStream(httpcore.NetworkStream):
-    """Every read ends at the clock's nearest limit, and when the clock is cut."""
+    """Every read ends at the clock's nearest limit."""
 
     def __init__(self, stream: httpcore.NetworkStream, clock: PhaseClock) -> None:
         self._stream = stream
         self._clock = clock
-        clock.on_cut(self._shut)
-
-    def _shut(self) -> None:
-        """Wakes whoever reads: closing would not. The other side sees the end of the connection."""
-        found: socket.socket = self._stream.get_extra_info("socket")
-        with contextlib.suppress(OSError):
-            # the plain way also under TLS: there is nothing left to say
-            socket.socket.shutdown(found, socket.SHUT_RDWR)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         left = self._clock.left()

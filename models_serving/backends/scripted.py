@@ -78,9 +78,9 @@ class Scripted:
             if not isinstance(act, _Pause):
                 yield act
             elif act.seconds < (left := clock.left()):
-                clock.sleep(act.seconds)
+                time.sleep(act.seconds)
             else:
-                clock.sleep(max(left, 0))
+                time.sleep(max(left, 0))
                 raise TimeoutError
 
     async def apieces(

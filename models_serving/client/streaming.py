@@ -55,10 +55,9 @@ async def stream(endpoint: Endpoint, request: GenerationRequest) -> AsyncGenerat
         yield final
 
 
-def stream_sync(endpoint: Endpoint, request: GenerationRequest, clock: PhaseClock | None = None) -> Generator[Event]:
-    """The same as `stream` for a thread: nothing here needs or starts an event loop. Whoever gives the clock, of the
-    request's limits, can cut the answer from another thread, however silent the endpoint is."""
-    answer = _Answer(request, clock)
+def stream_sync(endpoint: Endpoint, request: GenerationRequest) -> Generator[Event]:
+    """The same as `stream` for a thread: nothing here needs or starts an event loop."""
+    answer = _Answer(request)
     try:
         backend = backend_named(endpoint.backend)
         answer.prepare(endpoint, backend.body(endpoint, request))
@@ -92,8 +91,8 @@ def probe(endpoint: Endpoint, model: str, limits: TimeLimits | None = None) -> R
 class _Answer:
     """One answer as it grows, and the rules that hold for every backend."""
 
-    def __init__(self, request: GenerationRequest, clock: PhaseClock | None = None) -> None:
-        self.clock = clock or PhaseClock(request.limits)
+    def __init__(self, request: GenerationRequest) -> None:
+        self.clock = PhaseClock(request.limits)
         self.sent: Mapping[str, Any] = {}
         self.asked: Endpoint | None = None
         self.end: End | None = None
