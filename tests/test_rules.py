@@ -183,16 +183,12 @@ def test_the_web_image_installs_no_torch_and_the_serving_image_no_django() -> No
 
 def test_compose_starts_each_part_and_builds_from_files_that_exist() -> None:
     services = compose()["services"]
-    assert sorted(services) == ["beat", "demo", "generation", "migrate", "models", "postgres", "redis", "web", "worker"]
+    workers = ["beat", "generation", "upkeep", "worker"]
+    assert sorted(services) == sorted([*workers, "demo", "migrate", "models", "postgres", "redis", "web"])
     files = {service["build"]["dockerfile"] for service in services.values() if "build" in service}
     assert files == {"docker/web.Dockerfile", "docker/serving.Dockerfile"}
-    assert sorted(name for name, service in services.items() if "healthcheck" not in service) == [
-        "beat",
-        "demo",
-        "generation",
-        "migrate",
-        "worker",
-    ]
+    unasked = sorted(name for name, service in services.items() if "healthcheck" not in service)
+    assert unasked == sorted([*workers, "demo", "migrate"])
 
 
 def test_compose_has_no_password_of_its_own() -> None:
