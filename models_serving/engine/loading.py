@@ -139,8 +139,10 @@ def load(spec: ModelSpec) -> LoadedModel:
         layers = layers_of(config)
         max_len = length_of(spec, config.get_text_config(decoder=True))
         model, unused = _model(spec, folder, config, device)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, ImportError) as error:
         raise LoadError(f"{spec.name}: {error}") from error
+    except KeyError as error:
+        raise LoadError(f"{spec.name}: {error} is missing in the model's files") from error
     _give_template(spec, tokenizer)
     defaults, eos = _generation_settings(folder, config, tokenizer)
     # An end that no logit stands for can never be drawn.

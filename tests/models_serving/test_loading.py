@@ -152,6 +152,12 @@ def test_attention_without_key_value_slots_is_refused(tmp_path: Path) -> None:
     assert "linear_attention" in refused(folder)
 
 
+def test_a_tokenizer_that_lacks_a_part_is_refused_with_its_name(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path)
+    (folder / "tokenizer.json").write_text("{}")
+    assert refused(folder) == "m: 'added_tokens' is missing in the model's files"
+
+
 def test_weights_that_are_not_all_there_are_refused(tmp_path: Path) -> None:
     folder = tiny.save("llama", tmp_path)
     change_config(folder, num_hidden_layers=3)
