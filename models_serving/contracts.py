@@ -204,8 +204,8 @@ class Report:
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an endpoint was found able to do when it was tried with tiny requests. `honours` are the sampling parameters
-    that may be sent; `refused` were answered with an error, `ignored` were taken and had no effect. `seed_repeats`:
-    whether one seed gave one text twice (`None`: seeds cannot be sent)."""
+    that may be sent; `refused` were answered with an error, `ignored` were taken and had no effect that could be seen.
+    `seed_repeats`: whether one seed gave one text twice (`None`: seeds cannot be sent)."""
 
     dialect: str
     version: str

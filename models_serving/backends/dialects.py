@@ -96,7 +96,7 @@ _KNOWN = (
         most_stops=4,
     ),
 )
-PLAIN = Dialect("", ALL, "nothing is known: all is sent, and what is refused is told")
+PLAIN = Dialect("", _OPENAI, "nothing is known: more than OpenAI's own parameters only where a trial saw them work")
 DIALECTS: dict[str, Dialect] = {one.name: one for one in _KNOWN}
 
 
@@ -112,6 +112,12 @@ def recognised(entry: Mapping[str, Any]) -> str:
     owner = str(entry.get("owned_by", ""))
     # TGI names the model as its own owner
     return "tgi" if owner and owner == entry.get("id") else next((d.name for d in _KNOWN if owner in d.owners), "")
+
+
+def is_in_a_namespace(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry's owner is a part of the model's own name, as in `somebody/model`."""
+    owner = str(entry.get("owned_by") or "")
+    return bool(owner) and f"/{owner}/" in f"/{entry.get('id', '')}"
 
 
 def context_of(entry: Mapping[str, Any]) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from models_serving.backends import backend_named
 from models_serving.backends.base import BackendError
+from models_serving.backends.dialects import ALL, DIALECTS, PLAIN
 from models_serving.backends.openai_compatible import OpenAICompatible
 from models_serving.client.streaming import honoured, probe, stream_sync
 from models_serving.contracts import (
@@ -39,8 +40,8 @@ MILD: dict[str, Any] = {
 FEW, SEED = 16, 7
 PATIENCE = TimeLimits(first_token=30.0, between_tokens=20.0, total=60.0, max_chars=20_000)
 # for models that think before they speak: the thoughts are tokens, too, and nothing is heard of the answer meanwhile
-THOUGHTFUL = 1_500
-MORE_PATIENCE = TimeLimits(first_token=120.0, between_tokens=20.0, total=120.0, max_chars=20_000)
+THOUGHTFUL = 1_000
+MORE_PATIENCE = TimeLimits(first_token=60.0, between_tokens=20.0, total=60.0, max_chars=20_000)
 QUESTION = (Message("user", "Name ten animals, one after another."),)
 SHORT = (Message("user", "Answer with one word: are whales animals?"),)
 
@@ -57,6 +58,8 @@ def examine(endpoint: Endpoint, model: str) -> Capabilities:
         raise ExaminationError(report.error)
     # what an operator declared is no reason not to look; what the dialect cannot do is not tried
     asked = replace(endpoint, dialect=endpoint.dialect or report.dialect, supported=None)
+    if asked.backend == "openai_compatible" and asked.dialect not in DIALECTS:
+        asked = replace(asked, supported=ALL)
     return _Examination(asked, model, report).result()
 
 
@@ -74,7 +77,9 @@ class _Examination:
     def result(self) -> Capabilities:
         refused = self._refused()
         known = honoured(self.endpoint) - set(refused)
-        ignored = self._ignored(known)
+        # for these nobody vouches: they count where they are seen to work
+        beyond = known - PLAIN.honours if self.endpoint.supported else frozenset()
+        ignored = self._ignored(known - beyond) + sorted(beyond - self._seen(beyond))
         seed_repeats = self._repeats(Sampling(temperature=1.0, seed=SEED)) if "seed" in known else None
         if seed_repeats is False:
             ignored.append("seed")
@@ -125,14 +130,33 @@ class _Examination:
             ignored.append("min_tokens")
         return ignored
 
-    def _ends_too_soon(self) -> bool:
-        """Whether an answer that is short by itself is as short where it was to be longer. A stop string does not tell:
-        some servers stop at it before `min_tokens`, and still let the model end no sooner."""
+    def _seen(self, names: frozenset[str]) -> set[str]:
+        """Those that are seen to work: they keep an answer that would change, or change one that would not."""
+        hot, cold = Sampling(temperature=2.0), Sampling(temperature=0.0)
+        seen = {"min_tokens"} if "min_tokens" in names and self._ends_too_soon() is False else set()
+        if names & {"top_k", "min_p"} and self._repeats(hot) is False:
+            # of one token there is nothing to draw, and of those that are as likely as the likeliest
+            strict = {"top_k": replace(hot, top_k=1), "min_p": replace(hot, min_p=1.0)}
+            seen |= {name for name, sampling in strict.items() if name in names and self._repeats(sampling)}
+        if "repetition_penalty" in names:
+            same = {self._said(cold), self._said(cold)}
+            if len(same) == 1 and {self._said(replace(cold, repetition_penalty=1.9)), None}.isdisjoint(same):
+                seen.add("repetition_penalty")
+        return seen
+
+    def _said(self, sampling: Sampling) -> str | None:
+        end = self._answer(replace(sampling, max_tokens=self.length.max_tokens))
+        return end.text if isinstance(end, Finished) else None
+
+    def _ends_too_soon(self) -> bool | None:
+        """Whether an answer that is short by itself is as short where it was to be longer; `None` where that cannot be
+        seen. A stop string does not tell: some servers stop at it before `min_tokens`, and still let the model end no
+        sooner."""
         short = _counted(self._answer(self.length, SHORT))
         if short is None or short >= FEW // 2:
-            return False
+            return None
         again = _counted(self._answer(replace(self.length, min_tokens=FEW), SHORT))
-        return again is not None and again < FEW // 2
+        return None if again is None else again < FEW // 2
 
     def _goes_past_a_stop(self) -> bool:
         """Whether a word of an answer comes again in the same answer that was to stop before it."""

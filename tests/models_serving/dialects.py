@@ -94,7 +94,9 @@ class Behaving:
         """Words as asked for: a seed and a temperature shuffle them, a stop string and a length cut them."""
         sent = {name: value for name, value in body.items() if name in self.knows and name not in self.ignores}
         words = list(WORDS)
-        if sent.get("temperature", 1.0) > 0 and sent.get("top_k") != 1:
+        if sent.get("repetition_penalty", 1.0) > 1.5:
+            words.reverse()
+        if sent.get("temperature", 1.0) > 0 and sent.get("top_k") != 1 and sent.get("min_p") != 1.0:
             random.Random(sent.get("seed", random.random())).shuffle(words)
         if "one word" in body["messages"][-1]["content"]:
             words = words[: max(sent.get("min_tokens", 0), 1)]
@@ -249,7 +251,8 @@ class Tgi(Behaving):
 
 class Ollama(Behaving):
     """Ollama. Documented in docs.ollama.com, "OpenAI compatibility" (supported request fields); shapes in
-    `openai/openai.go`: the role in every delta, `fp_ollama`, `owned_by: library`, unknown members ignored, errors with
+    `openai/openai.go`: the role in every delta, `fp_ollama`, `owned_by` is the namespace of the model's name (`library`
+    where it has none), names with their tag, unknown members ignored, errors with
     a code that is null, the version at `/api/version`; an unknown model is 404."""
 
     name, knows, owner, about = "ollama", OPENAI, "library", "api/version"
@@ -366,6 +369,12 @@ class Hosted(Behaving):
         }[why]
         error = {"message": text, "type": kind, "param": what or None, "code": None}
         self.json(exchange, {"error": error}, status, headers)
+
+
+class Unknown(Behaving):
+    """A server that says nothing of its kind, takes all that it is sent, and does nothing with what is not OpenAI's."""
+
+    knows, owner = OPENAI, "somebody"
 
 
 class ThinkingVllm(Vllm):

@@ -17,7 +17,7 @@ from models_serving.catalog import beat, services, tasks
 from models_serving.catalog.board import CatalogBoard
 from models_serving.catalog.models import ModelRevision, ServedModel
 from models_serving.catalog.parameters import DEFAULTABLE
-from models_serving.catalog.queries import endpoint_for
+from models_serving.catalog.queries import endpoint_for, endpoint_of
 from models_serving.catalog.services import (
     DeclarationError,
     check_health,
@@ -172,7 +172,7 @@ def test_health_says_whether_the_model_is_there_and_why_not(stub: StubServer) ->
         check_health(served_model=model, now=NOW)
         model.refresh_from_db()
     assert (there.health, there.health_detail, there.health_checked_at) == ("healthy", "", NOW)
-    assert (gone.health, gone.health_detail) == ("unhealthy", "it does not serve 'gone'")
+    assert (gone.health, gone.health_detail) == ("unhealthy", "it does not serve 'gone'; it serves there")
     assert mute.health == "unhealthy"
     assert mute.health_detail.startswith("no connection")
     assert ModelRevision.objects.count() == 0
@@ -192,7 +192,9 @@ def test_our_engine_is_the_same_revision_before_and_after_it_answers(server: Run
     [model] = register_models(declarations=[{"name": "llama"}], default_url=f"{server.root}/v1")
     check_health(served_model=model, now=NOW)
     [known] = ModelRevision.objects.all()
-    last = ask_sync(endpoint_for(model), a_request(model=model.asked_as, max_tokens=4, min_tokens=4, seed=1))[-1]
+    last = ask_sync(
+        endpoint_of(model.endpoints.get()), a_request(model=model.asked_as, max_tokens=4, min_tokens=4, seed=1)
+    )[-1]
     assert isinstance(last, Finished)
     assert record_revision(served_model=model, finished=last) == known
     # what is recognised as ours hears whose request it is and that nobody waits for it

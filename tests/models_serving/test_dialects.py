@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -21,9 +22,10 @@ from tests.models_serving.dialects import (
     Sglang,
     Tgi,
     ThinkingVllm,
+    Unknown,
     Vllm,
 )
-from tests.models_serving.stub import StubServer
+from tests.models_serving.stub import Exchange, StubServer
 
 Ask = Callable[[Endpoint, GenerationRequest], list[Event]]
 both_ways = pytest.mark.parametrize("ask", WAYS)
@@ -226,6 +228,81 @@ def test_a_trial_finds_what_a_server_refuses_one_by_one(stub: StubServer) -> Non
     assert (found.refused, "min_p" in found.honours, "top_p" in found.honours) == (("min_p", "top_k"), False, True)
 
 
+def test_of_a_server_that_nobody_knows_only_openais_own_parameters_are_taken_for_granted(stub: StubServer) -> None:
+    endpoint, server = at(stub, Unknown)
+    assert (probe(endpoint, "m").dialect, honoured(endpoint)) == ("", DIALECTS["openai"].honours)
+    last = ask_sync(endpoint, a_request(top_k=5))[-1]
+    assert isinstance(last, Failed)
+    assert (last.error, server.asked) == ("the endpoint does not honour top_k", [])
+    found = examine(endpoint, "m")
+    beyond = ("min_p", "min_tokens", "repetition_penalty", "top_k")
+    assert (set(found.honours), found.refused, found.ignored) == (DIALECTS["openai"].honours, (), beyond)
+
+
+def test_a_trial_sees_what_else_an_unknown_server_does(stub: StubServer) -> None:
+    class Capable(Unknown):
+        knows = Vllm.knows
+
+    endpoint, _ = at(stub, Capable)
+    found = examine(endpoint, "m")
+    assert (set(found.honours), found.refused, found.ignored) == (DIALECTS["vllm"].honours, (), ())
+
+
+def test_where_answers_are_always_the_same_nothing_is_seen_to_work(stub: StubServer) -> None:
+    class Constant(Unknown):
+        def drawn(self, body: dict[str, Any]) -> tuple[list[str], str]:
+            return WORDS, "stop"
+
+    endpoint, _ = at(stub, Constant)
+    assert set(examine(endpoint, "m").honours) & {"top_k", "min_p", "repetition_penalty", "min_tokens"} == set()
+
+
+@pytest.mark.parametrize(
+    ("listed", "owner", "asked"),
+    [
+        ("llama3:latest", "library", "llama3"),
+        ("me/tuned:latest", "me", "me/tuned"),
+        ("hf.co/org/weights:Q4", "org", "hf.co/org/weights:Q4"),
+    ],
+)
+def test_ollama_is_known_by_its_tags_and_by_models_of_somebodys_own(
+    listed: str, owner: str, asked: str, stub: StubServer
+) -> None:
+    server = Ollama(model=listed)
+    server.owner = owner
+    server.at(stub)
+    report = probe(Endpoint("openai_compatible", stub.url), asked)
+    assert (report.serves, report.dialect, report.models) == (True, "ollama", (listed,))
+
+
+def test_a_server_that_names_owners_as_ollama_does_and_is_none_is_not_taken_for_it(stub: StubServer) -> None:
+    server = Unknown(model="org/m")
+    server.owner = "org"
+    server.at(stub)
+    endpoint = Endpoint("openai_compatible", stub.url)
+    assert (probe(endpoint, "org/m").serves, probe(endpoint, "org/m").dialect) == (True, "")
+    # a name of Ollama's alone
+    server.model = "m:latest"
+    assert (probe(endpoint, "m").serves, probe(endpoint, "m").error) == (
+        False,
+        "it does not serve 'm'; it serves m:latest",
+    )
+
+
+def test_ollama_whose_version_cannot_be_heard_for_once_is_still_ollama(stub: StubServer) -> None:
+    class Mute(Ollama):
+        owner = "me"
+
+        def answer(self, exchange: Exchange) -> None:
+            if "api/version" in exchange.head:
+                exchange.connection.close()
+            else:
+                super().answer(exchange)
+
+    endpoint, _ = at(stub, Mute, model="me/m")
+    assert [probe(replace(endpoint, dialect=known), "me/m").dialect for known in ("ollama", "")] == ["ollama", ""]
+
+
 thinking = pytest.mark.parametrize("kind", THINKING, ids=[kind.name for kind in THINKING])
 
 
@@ -255,7 +332,7 @@ def test_a_trial_of_a_model_that_never_ends_thinking_says_so(stub: StubServer) -
         thinks = 10_000
 
     endpoint, _ = at(stub, Endless)
-    error = "^empty: the answer has no visible text; it only thought, within 1500 tokens$"
+    error = "^empty: the answer has no visible text; it only thought, within 1000 tokens$"
     with pytest.raises(ExaminationError, match=error):
         examine(endpoint, "m")
 
@@ -264,5 +341,5 @@ def test_a_trial_of_a_server_that_does_not_answer_says_why(stub: StubServer) -> 
     endpoint, _ = at(stub, Vllm, trouble="loading")
     with pytest.raises(ExaminationError, match=r"^busy: HTTP 503: Engine is not ready$"):
         examine(endpoint, "m")
-    with pytest.raises(ExaminationError, match=r"^it does not serve 'another'$"):
+    with pytest.raises(ExaminationError, match=r"^it does not serve 'another'; it serves m$"):
         examine(endpoint, "another")

@@ -433,11 +433,20 @@ def test_a_model_that_answered_a_moment_ago_is_believed_and_others_are_asked(stu
 
 
 def test_a_model_honours_what_all_its_endpoints_honour(stub: StubServer) -> None:
-    Ollama().at(stub)
-    model = declared(backend="openai_compatible", url=stub.url)
-    assert "top_k" in honoured_by(model)
-    check_health(served_model=model, now=NOW)
-    assert "top_k" not in honoured_by(model)
+    Vllm().at(stub)
+    other = StubServer()
+    try:
+        Ollama().at(other)
+        model = declared(backend="openai_compatible", url=stub.url)
+        # of what was never heard of only what all know is expected
+        assert ("top_p" in honoured_by(model), "top_k" in honoured_by(model)) == (True, False)
+        check_health(served_model=model, now=NOW)
+        assert "top_k" in honoured_by(model)
+        declared(endpoints=[other.url])
+        check_health(served_model=model, now=NOW)
+    finally:
+        other.close()
+    assert ("top_p" in honoured_by(model), "top_k" in honoured_by(model)) == (True, False)
 
 
 def test_a_trial_is_kept_and_holds_from_then_on(stub: StubServer) -> None:

@@ -50,7 +50,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Starts]:
 
 
 def endpoint(server: RunningServer) -> Endpoint:
-    return Endpoint("openai_compatible", f"{server.root}/v1")
+    return Endpoint("openai_compatible", f"{server.root}/v1", dialect="plurivox")
 
 
 def answered(server: RunningServer, model: str) -> str:

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from models_serving import limits, outbound
 from models_serving.backends.base import BackendError, End
 from models_serving.backends.chunks import ChunkReader
+from models_serving.backends.door import _retry_after
 from models_serving.backends.foreign import storable
-from models_serving.backends.openai_compatible import _retry_after
 from models_serving.backends.sse import EventParser, EventTooLongError
 from models_serving.client import OutboundError, probe, set_guard, stream, stream_sync
 from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, GenerationRequest, Usage
@@ -503,7 +503,7 @@ def test_probe_lists_models_and_what_the_wanted_one_says_of_itself(stub: StubSer
     assert report.facts == {"weights_sha256": "ff"}
     assert probe(at(stub), "b").facts == {"model": "b"}
     missing = probe(at(stub), "c")
-    assert (missing.reachable, missing.serves, missing.error) == (True, False, "it does not serve 'c'")
+    assert (missing.reachable, missing.serves, missing.error) == (True, False, "it does not serve 'c'; it serves a, b")
 
 
 def test_what_a_probe_finds_can_be_stored_and_holds_no_key(stub: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ IDLE = {"running": 0, "filling": 0, "waiting": 0}
 
 
 def endpoint(server: RunningServer, **changes: Any) -> Endpoint:
-    return Endpoint("openai_compatible", f"{server.root}/v1", **changes)
+    return Endpoint("openai_compatible", f"{server.root}/v1", dialect="plurivox", **changes)
 
 
 def post(server: RunningServer, **body: Any) -> httpx.Response:
@@ -485,7 +485,7 @@ def test_the_process_serves_a_configuration_and_ends_running_answers_on_sigterm(
                 return False
 
         until(ready)
-        there = Endpoint("openai_compatible", f"{root}/v1")
+        there = Endpoint("openai_compatible", f"{root}/v1", dialect="plurivox")
         events = stream_sync(there, a_request(model="tiny", max_tokens=100, min_tokens=100, seed=1))
         assert isinstance(next(events), Chunk)
         # As systemd does it: to the model's process, too.
