@@ -252,8 +252,10 @@ def one_at_a_time(start: Starts, folders: dict[str, Path], keep_seconds: float, 
 
 
 def test_a_model_without_room_says_so_to_whoever_asks_and_the_server_is_not_ready(
-    start: Starts, folders: dict[str, Path]
+    start: Starts, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # However slow the machine is: nobody looks again meanwhile.
+    monkeypatch.setattr(fleet_module, "NO_ROOM_SECONDS", 3600.0)
     need = footprint.needed(ModelSpec("m", str(folders["llama"]), slots=2, max_len=256))
     server = start(
         wanted(folders, "llama", pinned=True),
@@ -269,7 +271,8 @@ def test_a_model_without_room_says_so_to_whoever_asks_and_the_server_is_not_read
     for _ in range(2):
         refused = httpx.post(f"{server.root}/v1/completions", json={"model": out, "prompt": "hello"})
         error = refused.json()["error"]
-        assert (refused.status_code, error["code"], refused.headers["Retry-After"]) == (503, "no_room", "10")
+        assert (refused.status_code, error["code"]) == (503, "no_room")
+        assert 0 < int(refused.headers["Retry-After"]) <= 3600
         assert error["message"] == f"the model {out!r} cannot be loaded now: {why}"
     assert load(server, out).json()["error"]["code"] == "no_room"
     assert table(server)[out]["starts"] == starts + 1
