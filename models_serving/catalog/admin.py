@@ -194,7 +194,7 @@ class ServedModelAdmin(ModelAdmin):  # type: ignore[misc] # unfold ships no type
             "opts": self.opts,
             "model": served_model,
         }
-        page = model_page(served_model, timezone.now())
+        page = model_page(served_model, timezone.now(), request.GET.get("page", "1"))
         return TemplateResponse(request, "admin/catalog/standing.html", context | page)
 
     def _act(self, request: HttpRequest, served_model: ServedModel) -> None:

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from models_serving.catalog.hours import count_end
 from models_serving.catalog.models import FirstToken, OpenRequest, ServedEndpoint, ServedModel
 from models_serving.catalog.queries import endpoint_of, under_way
 from models_serving.client import NoPlace, Place, honoured, nobody_able
@@ -103,6 +104,8 @@ class CatalogBoard:
         row = ServedEndpoint.objects.select_for_update(no_key=True).filter(pk=pk).first()
         if row is None:
             return
+        if end is not None:
+            count_end(row, end, now)
         before = _standing(row, 0)
         failures, rests_until = stands_after(before, end, now.timestamp())
         if (failures, rests_until) != (before.failures, before.rests_until):

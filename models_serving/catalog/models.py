@@ -160,6 +160,30 @@ class FirstToken(models.Model):
         return f"{self.seconds:.3f} s at load {self.load}"
 
 
+class EndpointHour(models.Model):
+    """What became of the requests that ended at an endpoint within one hour: how many, how many of them failed, and
+    how long those that began took to begin. Kept for two weeks."""
+
+    endpoint = models.ForeignKey(ServedEndpoint, on_delete=models.CASCADE, related_name="hours")
+    hour = models.DateTimeField()
+    ended = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    begun = models.PositiveIntegerField(default=0)
+    first_token_seconds = models.FloatField(default=0.0, help_text="Of all that began, together.")
+
+    class Meta:
+        ordering = ["-hour"]
+        constraints = [models.UniqueConstraint(fields=["endpoint", "hour"], name="one_row_per_endpoint_and_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.failed} of {self.ended} failed from {self.hour} on"
+
+    @property
+    def mean_first_token(self) -> float | None:
+        """Seconds."""
+        return self.first_token_seconds / self.begun if self.begun else None
+
+
 class HealthChange(models.Model):
     """When an endpoint began to be well or not, and what it said."""
 

@@ -1,17 +1,19 @@
 """What the admin shows of a model, as plain values for its template."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.core.paginator import Paginator
 from django.utils.timesince import timesince
 
 from models_serving.catalog.board import is_at_rest
-from models_serving.catalog.models import HealthChange, ServedEndpoint, ServedModel
+from models_serving.catalog.models import EndpointHour, HealthChange, ServedEndpoint, ServedModel
 from models_serving.catalog.pace import Pace, paces_of
 from models_serving.catalog.queries import under_way
 from models_serving.catalog.services.trials import is_being_tried
 
-NEWEST_CHANGES = 20
+CHANGES_A_PAGE = 20
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +24,24 @@ class ShownEndpoint:
     under_way: int
     rests: bool
     paces: list[Pace]
+    hours: list[EndpointHour]
     facts: list[tuple[str, str]]
 
 
-def model_page(served_model: ServedModel, now: datetime) -> dict[str, object]:
-    """All endpoints of a model, and the newest changes of their health."""
+def model_page(served_model: ServedModel, now: datetime, page: str = "1") -> dict[str, object]:
+    """All endpoints of a model, and a page of the changes of their health, the newest first."""
     rows = list(served_model.endpoints.select_related("served_model"))
     changes = HealthChange.objects.filter(endpoint__in=rows).select_related("endpoint__served_model")
-    return {"endpoints": [_shown(row, now) for row in rows], "changes": changes[:NEWEST_CHANGES]}
+    return {
+        "endpoints": [_shown(row, now) for row in rows],
+        "changes": Paginator(changes, CHANGES_A_PAGE).get_page(page),
+    }
 
 
 def _shown(row: ServedEndpoint, now: datetime) -> ShownEndpoint:
     taken = under_way([row], now)[row.pk]
-    return ShownEndpoint(row, taken, is_at_rest(row, now), paces_of(row, now), _facts(row, now))
+    hours = list(row.hours.filter(hour__gt=now - DAY))
+    return ShownEndpoint(row, taken, is_at_rest(row, now), paces_of(row, now), hours, _facts(row, now))
 
 
 def _facts(row: ServedEndpoint, now: datetime) -> list[tuple[str, str]]:

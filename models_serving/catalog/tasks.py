@@ -22,5 +22,5 @@ def try_endpoint(endpoint_id: int) -> None:
 
 
 @shared_task
-def forget_old_first_tokens() -> None:
-    services.forget_old_first_tokens(now=timezone.now())
+def forget_old_times() -> None:
+    services.forget_old_times(now=timezone.now())

@@ -243,7 +243,7 @@ def test_beat_runs_a_task_that_checks_enabled_models() -> None:
     scripted("on")
     scripted("off", enabled=False)
     assert [task for task, *_ in beat.ENTRIES.values()] == [
-        tasks.check_all_health.name, tasks.begin_due_trials.name, tasks.forget_old_first_tokens.name,
+        tasks.check_all_health.name, tasks.begin_due_trials.name, tasks.forget_old_times.name,
     ]  # fmt: skip
     assert [more for _, _, *more in beat.ENTRIES.values()] == [[{"queue": "upkeep"}], [], []]
     tasks.check_all_health()

@@ -16,7 +16,14 @@ from django.utils import timezone
 
 from models_serving.catalog import tasks
 from models_serving.catalog.board import CatalogBoard, batch_has_room
-from models_serving.catalog.models import FirstToken, HealthChange, OpenRequest, ServedEndpoint, ServedModel
+from models_serving.catalog.models import (
+    EndpointHour,
+    FirstToken,
+    HealthChange,
+    OpenRequest,
+    ServedEndpoint,
+    ServedModel,
+)
 from models_serving.catalog.pace import BEGINS_WITH, FEW, LEAST, Pace, carried, class_of, p95, paces_of
 from models_serving.catalog.pages import model_page
 from models_serving.catalog.queries import carried_by, endpoint_of, honoured_by, taking_work
@@ -25,7 +32,7 @@ from models_serving.catalog.services import (
     check_all_health,
     check_health,
     examine_endpoint,
-    forget_old_first_tokens,
+    forget_old_times,
     health,
     move_endpoint,
     own_endpoint,
@@ -363,7 +370,7 @@ def test_a_class_that_was_shut_out_is_tried_again_when_its_times_are_old() -> No
     later = NOW + timedelta(minutes=6)
     assert paces_of(own, NOW) == [Pace(4, LEAST, 0.2), Pace(8, LEAST, 9.0)]
     assert [carried(paces_of(own, now), 1.0, 64) for now in (NOW, later)] == [4, 8]
-    assert (forget_old_first_tokens(now=NOW + timedelta(days=1)), FirstToken.objects.count()) == (2 * LEAST, 0)
+    assert (forget_old_times(now=NOW + timedelta(days=1)), FirstToken.objects.count()) == (2 * LEAST, 0)
 
 
 def test_what_counts_is_how_long_people_waited_from_their_message_on() -> None:
@@ -376,6 +383,23 @@ def test_what_counts_is_how_long_people_waited_from_their_message_on() -> None:
     board.give_back(taken(board), finished(0.1))
     board.give_back(taken(board), failed("busy"), waited=0.0)
     assert list(FirstToken.objects.order_by("pk").values_list("seconds", flat=True)) == [2.1, 3.0]
+
+
+def test_each_hour_keeps_what_became_of_its_requests() -> None:
+    now = NOW
+    model = declared()
+    board = CatalogBoard(model, lambda: now)
+    unsupported = Failed("refused", "x", "", Timings(None, 0.0), {})
+    for end in (finished(0.1), finished(0.3), failed("broken"), unsupported, None):
+        board.give_back(taken(board), end)
+    now += timedelta(hours=1)
+    board.give_back(taken(board), failed("timeout"), waited=1.0)
+    shown: Any = model_page(model, now)["endpoints"]
+    assert [(row.hour, row.ended, row.failed, row.mean_first_token) for row in shown[0].hours] == [
+        (NOW + timedelta(hours=1), 1, 1, None), (NOW, 4, 1, 0.2),
+    ]  # fmt: skip
+    forget_old_times(now=NOW + timedelta(days=14, minutes=1))
+    assert list(EndpointHour.objects.values_list("hour", flat=True)) == [NOW + timedelta(hours=1)]
 
 
 # -- health ------------------------------------------------------------------------------------------------------------
@@ -555,6 +579,20 @@ def test_the_page_of_a_model_greets_tries_and_switches_each_endpoint(staff: Clie
     assert "<dt>honours</dt><dd>frequency_penalty, max_tokens" in page
     assert "0.25 s" in page
     assert "0 of 64" in page
+
+
+def test_older_changes_of_health_stand_on_further_pages(staff: Client) -> None:
+    own = own_endpoint(served_model=(model := declared()))
+    HealthChange.objects.bulk_create(
+        HealthChange(endpoint=own, health="unhealthy", detail=f"change {number}.", at=NOW + timedelta(minutes=number))
+        for number in range(45)
+    )
+    address = reverse("admin:catalog_servedmodel_standing", args=[model.pk])
+    pages = [staff.get(address, {"page": page}).content.decode() for page in ("1", "3", "x")]
+    assert [[number for number in range(45) if f"change {number}." in page] for page in pages] == [
+        list(range(25, 45)), list(range(5)), list(range(25, 45)),
+    ]  # fmt: skip
+    assert ['rel="next"' in page for page in pages] == [True, False, True]
 
 
 def test_a_model_made_in_the_admin_gets_its_endpoints_there(staff: Client) -> None:

@@ -21,7 +21,7 @@ from models_serving.catalog.services.health import (
     check_due_health,
     check_health,
     check_these,
-    forget_old_first_tokens,
+    forget_old_times,
     unanswering,
 )
 from models_serving.catalog.services.revisions import record_revision
@@ -40,7 +40,7 @@ __all__ = [
     "check_these",
     "endpoint_problems",
     "examine_endpoint",
-    "forget_old_first_tokens",
+    "forget_old_times",
     "forget_standing",
     "move_endpoint",
     "own_endpoint",

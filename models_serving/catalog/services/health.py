@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError, transaction
 from django.db.models import Q
 
-from models_serving.catalog.models import FirstToken, HealthChange, ServedEndpoint, ServedModel
+from models_serving.catalog.models import EndpointHour, FirstToken, HealthChange, ServedEndpoint, ServedModel
 from models_serving.catalog.queries import RECENT, enabled_models, endpoint_of
 from models_serving.catalog.services.endpoints import own_endpoint
 from models_serving.catalog.services.revisions import revision_of
@@ -23,7 +23,7 @@ _PROBES_AT_ONCE = 8
 CHECK_LASTS = timedelta(seconds=60)
 # a healthy endpoint that is silent stays so for so long: probes come every ten seconds, two in a row have to be missed
 FORGIVEN = timedelta(seconds=15)
-KEPT = timedelta(days=1)
+KEPT, HOURS_KEPT = timedelta(days=1), timedelta(days=14)
 # of what is kept of an endpoint's health, the newest so many
 CHANGES_KEPT = 200
 _FOUND = ("dialect", "version", "context")
@@ -85,9 +85,10 @@ def _whatever_happens_to(one: ServedEndpoint | ServedModel) -> Iterator[None]:
         log.exception("the health of %s could not be stored", one)
 
 
-def forget_old_first_tokens(*, now: datetime) -> int:
-    """Drop what says nothing about today any more."""
-    return FirstToken.objects.filter(at__lt=now - KEPT).delete()[0]
+def forget_old_times(*, now: datetime) -> int:
+    """Drop first tokens that say nothing about today any more, and hours that nobody looks at."""
+    old_hours = EndpointHour.objects.filter(hour__lt=now - HOURS_KEPT)
+    return FirstToken.objects.filter(at__lt=now - KEPT).delete()[0] + old_hours.delete()[0]
 
 
 def unanswering(*, names: Iterable[str], now: datetime) -> dict[str, str]:
