@@ -6,11 +6,14 @@ from types import ModuleType
 from types import SimpleNamespace as Simple
 
 import pytest
+import yaml
 from celery import current_app
 from celery.schedules import crontab
+from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
+from annotation.common import embedded
 from annotation.common.health import QUEUES
 from annotation.common.periodic import beat_schedule
 
@@ -36,6 +39,29 @@ def test_every_entry_names_a_task_that_exists_and_gives_what_it_takes() -> None:
     for entry in current_app.conf.beat_schedule.values():
         inspect.signature(current_app.tasks[entry["task"]].run).bind(*entry["args"])
     assert len(current_app.conf.beat_schedule) >= len(QUEUES)
+
+
+def queues_taken(commands: list[list[str]]) -> list[str]:
+    return sorted(command[command.index("-Q") + 1] for command in commands if "-Q" in command)
+
+
+def test_every_queue_has_a_worker_and_sweeps_have_one_of_their_own_embedded_and_scaled() -> None:
+    here = [list(program.command) for program in (embedded.worker(), embedded.upkeep())]
+    assert queues_taken(here) == ["default,generation", "upkeep"]
+    services = yaml.safe_load((settings.BASE_DIR / "docker" / "compose.yml").read_text())["services"]
+    assert queues_taken([service.get("command", []) for service in services.values()]) == sorted(QUEUES)
+
+
+def test_what_people_wait_for_within_seconds_runs_beside_no_long_job() -> None:
+    entries = current_app.conf.beat_schedule.values()
+    apart = sorted(entry["task"] for entry in entries if entry["options"]["queue"] == "upkeep")
+    assert apart == [
+        "annotation.assignments.tasks.expire_overdue_places",
+        "annotation.common.tasks.heartbeat",
+        "annotation.conversations.tasks.sweep_generations",
+        "annotation.items.tasks.sweep_jobs",
+        "models_serving.catalog.tasks.check_all_health",
+    ]
 
 
 @pytest.fixture
