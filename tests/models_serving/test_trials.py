@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from models_serving.catalog import tasks
 from models_serving.catalog.models import ServedEndpoint, ServedModel
@@ -19,6 +20,7 @@ from models_serving.catalog.services import (
     register_models,
     trials,
 )
+from models_serving.client import ExaminationError
 from models_serving.contracts import Endpoint, Report
 from tests.models_serving.dialects import Behaving, Ollama, Vllm
 from tests.models_serving.stub import StubServer
@@ -127,6 +129,23 @@ def test_a_trial_leaves_nothing_where_the_endpoint_was_moved_meanwhile(
     tasks.try_endpoint(own.pk)
     own.refresh_from_db()
     assert (own.capabilities, own.examined_at, own.trial_began_at) == ({}, None, None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_trial_holds_no_database_connection_while_the_model_talks(
+    stub: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = served(stub, Vllm())
+    ServedEndpoint.objects.update(trial_began_at=NOW)
+    held = []
+
+    def examine(endpoint: Endpoint, name: str) -> Any:
+        held.append(connection.connection)
+        raise ExaminationError("not now")
+
+    monkeypatch.setattr(trials, "examine", examine)
+    tasks.try_endpoint(own.pk)
+    assert (held, ServedEndpoint.objects.get().trial_error) == ([None], "not now")
 
 
 def test_health_checks_are_not_heaped_upon_an_endpoint_that_is_slow_to_answer(

@@ -45,8 +45,8 @@ def _board(served_model: ServedModel) -> MemoryBoard:
 def _answer(board: MemoryBoard, request: GenerationRequest) -> Finished | Failed:
     limits = _within(request.limits)
     end = _asked(board, replace(_tiny(request), limits=limits))
-    if isinstance(end, Failed) and end.kind in _OF_THE_FEW:
-        left = limits.total - end.timings.finished
+    left = limits.total - end.timings.finished
+    if isinstance(end, Failed) and end.kind in _OF_THE_FEW and left > 1:
         end = _asked(board, replace(request, limits=replace(limits, total=left, first_token=left)))
     return end
 

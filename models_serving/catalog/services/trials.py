@@ -4,7 +4,7 @@ a time; one that was never tried is tried when it is first well, and again when 
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from models_serving.catalog.models import ServedEndpoint, ServedModel
@@ -41,6 +41,9 @@ def run_trial(*, endpoint_id: int) -> None:
     endpoint = ServedEndpoint.objects.select_related("served_model").filter(pk=endpoint_id).first()
     if endpoint is None or endpoint.trial_began_at is None:
         return
+    if not connection.in_atomic_block:
+        # a worker has fewer connections than jobs: none must wait for a model
+        connection.close()
     mine = ServedEndpoint.objects.filter(pk=endpoint_id, trial_began_at=endpoint.trial_began_at)
     try:
         found = _found(endpoint)
