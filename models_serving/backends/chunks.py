@@ -90,7 +90,8 @@ class ChunkReader:
             if event.strip() == b"[DONE]":
                 self.done = True
                 return
-            if text := self._before_stop(self._chunk(event)):
+            text = self._chunk(event)
+            if text := self._before_stop(text) if self.stops else text:
                 yield text
             if self.done:
                 return

@@ -10,6 +10,7 @@ The options of an endpoint, all optional:
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import httpx
@@ -79,9 +80,10 @@ class OpenAICompatible:
                 async with asked as answer:
                     if not reader.is_stream(answer.status_code, answer.headers):
                         door.refuse(answer, await asome(answer.aiter_raw()))
-                    async for received in _auntil_complete(answer.aiter_raw(), reader, clock):
-                        for piece in reader.feed(received):
-                            yield piece
+                    async with aclosing(_auntil_complete(answer.aiter_raw(), reader, clock)) as parts:
+                        async for received in parts:
+                            for piece in reader.feed(received):
+                                yield piece
         yield reader.end()
 
     def probe(self, endpoint: Endpoint, model: str, clock: PhaseClock) -> Report:
@@ -116,7 +118,9 @@ def _until_complete(parts: Iterator[bytes], reader: ChunkReader, clock: PhaseClo
             raise
 
 
-async def _auntil_complete(parts: AsyncIterator[bytes], reader: ChunkReader, clock: PhaseClock) -> AsyncIterator[bytes]:
+async def _auntil_complete(
+    parts: AsyncIterator[bytes], reader: ChunkReader, clock: PhaseClock
+) -> AsyncGenerator[bytes]:
     """The same in an event loop, where whoever awaits ends the waiting."""
     try:
         while True:
