@@ -22,7 +22,9 @@ ONE = {"candidates": {"recipe": "distinct_models", "k": 1}, "protocol": "rate", 
 WATCH = """
 addEventListener("submit", () => { window.posted = Date.now(); window.seen = 0; }, true);
 new MutationObserver(() => {
-  const text = document.querySelector("[data-turn-events] .answer-text")?.textContent.trim();
+  // an answer that was complete before its stream was open comes whole, with the questions
+  const text = document.querySelector("[data-turn-events] .answer-text")?.textContent.trim()
+    || document.querySelector("#judge-form");
   if (text && window.posted && !window.seen) {
     window.seen = -1;
     requestAnimationFrame(() => setTimeout(() => { window.seen = Date.now(); }));
@@ -96,8 +98,9 @@ def on_screen(url: str, program: str) -> list[float]:
             page.get_by_role("button", name="Send").click()
             # the next one begins when the engine has nothing left to do
             page.wait_for_selector("#judge-form")
+            page.wait_for_function("window.seen > 0")
             first, posted = page.evaluate("[window.seen, window.posted]")
-            assert first > posted, "no text was seen while the answer was written"
+            assert first > posted
             seen.append((first - posted) / 1000)
             context.close()
         browser.close()
