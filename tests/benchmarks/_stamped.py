@@ -30,7 +30,7 @@ from tests.live import ROOT, wait_until
 
 PEOPLE = int(os.environ.get("PEOPLE", "100"))
 TOKENS_PER_SECOND = 50
-TOKENS = int(os.environ.get("TOKENS", "1500"))
+TOKENS = int(os.environ.get("TOKENS", "1000"))
 MODELS = [f"stamps-{number}" for number in range(4)]
 TURN = {"candidates": {"recipe": "distinct_models", "k": 4}, "protocol": "rate", "reveal": "free"}
 DOCUMENT: dict[str, Any] = {
