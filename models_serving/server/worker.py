@@ -10,6 +10,7 @@ What is said, in the order of a life:
 
 When the front's end closes, so does the process."""
 
+import gc
 import logging
 import queue
 import signal
@@ -128,6 +129,9 @@ def live(end: End, spec: ModelSpec, max_waiting: int, opens: Opens | None = None
         said = " ".join(str(error).strip().splitlines()[:1])
         end.say({"refused": f"{spec.name}: {type(error).__name__}: {said}"})
         return
+    # What is loaded stays. Looking through it for garbage would hold up every answer for a fifth of a second.
+    gc.collect()
+    gc.freeze()
     Session(end, models).run(heard)
 
 
