@@ -6,7 +6,7 @@ from functools import wraps
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -17,7 +17,7 @@ from annotation.common.views import error_page
 from annotation.participation.access import ElsewhereError
 from annotation.participation.queries import current_url
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 PAGE_METHODS = ["GET", "HEAD", "POST"]
 
 
@@ -34,7 +34,7 @@ class StepPages:
         link."""
 
         @wraps(view)
-        def inner(request: HttpRequest, pid: UUID, step: str, **kwargs: Any) -> HttpResponse:
+        def inner(request: HttpRequest, pid: UUID, step: str, **kwargs: Any) -> HttpResponseBase:
             try:
                 return view(request, self.here(request, pid, step), **kwargs)
             except ElsewhereError as elsewhere:
@@ -48,7 +48,7 @@ class StepPages:
         """`page` for an address that only takes forms: whoever reloads it is led to the page."""
 
         @wraps(view)
-        def inner(request: HttpRequest, at: Any, **kwargs: Any) -> HttpResponse:
+        def inner(request: HttpRequest, at: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method == "POST":
                 return view(request, at, **kwargs)
             return redirect(self.address, at.participation.pk, at.step.name)

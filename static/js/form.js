@@ -6,6 +6,7 @@
    data-draft-url, -place       what is typed is saved there as it is typed, and once more when the page is hidden;
                                 without them nothing is saved before submitting
    data-pv-swap="#judge-card"   what an answered page replaces when it is not a redirect (default: main)
+   data-pv-accept="…"           what its page can read beside a page, by the header Accept
    data-pv-keys                 Ctrl/⌘+Enter submits
    data-pv-along                on any part with an id: it is replaced with the swap (the header, with its progress)
    data-pv-url="…"              on the part that was swapped in: the address under which it is found again
@@ -249,7 +250,8 @@ class StudyForm {
   }
 
   post(url, body) {
-    return fetch(url, { method: "POST", body, headers: { "X-PV-Form": "1" }, credentials: "same-origin" });
+    const headers = { "X-PV-Form": "1", Accept: [this.form.dataset.pvAccept, "*/*"].filter(Boolean).join() };
+    return fetch(url, { method: "POST", body, headers, credentials: "same-origin" });
   }
 
   pauseOrOnline(milliseconds) {

@@ -15,6 +15,9 @@ from annotation.conversations.live import TurnEvent
 from annotation.conversations.models import Turn
 from annotation.participation.models import Participation
 
+# what static/js/form.js says of itself in a live talk
+SCRIPT = {"X-PV-Form": "1", "Accept": "text/event-stream,*/*"}
+
 
 def held_by(person: Participation) -> dict[str, str]:
     """The cookie of a browser that holds the participation."""
@@ -44,13 +47,14 @@ def read(lines: Iterator[str]) -> Iterator[tuple[str, Any, int]]:
             yield name, json.loads(line[5:]), number
 
 
-def watched(url: str, turn: Turn, **headers: str) -> list[tuple[str, Any, int]]:
-    """The whole stream, until the server ends it."""
+def watched(url: str, turn: Turn, after: str = "", **headers: str) -> list[tuple[str, Any, int]]:
+    """The whole stream, until the server ends it; `after`: as the page's script asks for what it lacks."""
     cookies = held_by(turn.conversation.participation)
     if threading.current_thread() is not threading.main_thread():
         # a thread's own, which nobody else would close
         connection.close()
-    with httpx.stream("GET", address(url, turn), cookies=cookies, headers=headers, timeout=20) as response:
+    asked = {"params": {"after": after} if after else {}, "headers": headers, "cookies": cookies}
+    with httpx.stream("GET", address(url, turn), **asked, timeout=20) as response:
         assert response.headers["content-type"] == "text/event-stream"
         assert "content-encoding" not in response.headers
         return list(read(response.iter_lines()))

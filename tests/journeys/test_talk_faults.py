@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
@@ -72,8 +73,12 @@ def test_a_network_that_is_lost_in_mid_stream_and_comes_back_costs_no_word(
     talks.conversation(person)
     come_in(context, cable.url, person)
     page.goto(f"{cable.url}/p/{person.pk}/talk/chats/")
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url) if "/events/" in one.url else None)
     send(page, "Tell me a lot")
     before = growing(page)
+    # the answers came with the answer to the message; only what is missing is asked for
+    assert asked == []
     cable.cut()
     expect(page.locator("#talk-status")).to_have_text(LOST)
     stopped = texts(page)
@@ -83,7 +88,23 @@ def test_a_network_that_is_lost_in_mid_stream_and_comes_back_costs_no_word(
     assert texts(page) == stopped
     cable.mend()
     assert complete(page, 3) == dict.fromkeys("ABC", words)
+    assert [int(urlsplit(url).query.removeprefix("after=")) > 0 for url in asked] == [True] * len(asked)
     assert [(row.attempt, row.state) for row in Generation.objects.all()] == [(1, "done")] * 3
+
+
+def test_a_message_whose_answer_never_arrives_is_there_with_its_answers(
+    page: Page, context: BrowserContext, site_url: str, person: Participation
+) -> None:
+    talks.conversation(person)
+    come_in(context, site_url, person)
+    # the message is stored, and the connection ends before the page is there
+    page.route(
+        "**/message/", lambda route: (route.fetch(), route.fulfill(content_type="text/event-stream", body=": \n\n"))
+    )
+    page.goto(f"/p/{person.pk}/talk/chats/")
+    send(page, "Hello there")
+    complete(page, 3)
+    assert [turn.user_text for turn in Turn.objects.all()] == ["Hello there"]
 
 
 def test_ratings_whose_form_token_has_expired_stay_and_are_sent_again_under_the_same_key(

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -26,6 +26,7 @@ from annotation.conversations.services.conversations import (
     start_conversation,
 )
 from annotation.conversations.services.turns import Spoken, judge_turn, retry_turn, start_turn, stop_turn
+from annotation.conversations.views.events import page_and_stream, takes_stream
 from annotation.judgements.forms import timings_of
 from annotation.judgements.services import AnswersRefusedError
 from annotation.participation.forms import answer_fields, one_time_key
@@ -72,7 +73,7 @@ def start(request: HttpRequest, place: Here) -> HttpResponse:
 
 
 @takes_forms
-def message(request: HttpRequest, place: Here) -> HttpResponse:
+def message(request: HttpRequest, place: Here) -> HttpResponseBase:
     """Say something; its answers begin."""
     conversation = _open(request, place)
     form = MessageForm(request.POST, place.step)
@@ -96,7 +97,7 @@ def message(request: HttpRequest, place: Here) -> HttpResponse:
 
 
 @takes_forms
-def judge(request: HttpRequest, place: Here, turn: UUID) -> HttpResponse:
+def judge(request: HttpRequest, place: Here, turn: UUID) -> HttpResponseBase:
     """Say how good the answers are; the best one goes on."""
     asked = turn_of(place.participation, turn)
     conversation = visible(request, place, asked.conversation if asked else None)
@@ -119,7 +120,7 @@ def judge(request: HttpRequest, place: Here, turn: UUID) -> HttpResponse:
 
 
 @takes_forms
-def stop(request: HttpRequest, place: Here, turn: UUID) -> HttpResponse:
+def stop(request: HttpRequest, place: Here, turn: UUID) -> HttpResponseBase:
     """Stop answers that are being written."""
     _open(request, place)
     _is_here(place)
@@ -128,7 +129,7 @@ def stop(request: HttpRequest, place: Here, turn: UUID) -> HttpResponse:
 
 
 @takes_forms
-def retry(request: HttpRequest, place: Here, turn: UUID) -> HttpResponse:
+def retry(request: HttpRequest, place: Here, turn: UUID) -> HttpResponseBase:
     """Ask again what led to nothing."""
     conversation, now = _open(request, place), timezone.now()
     _ask_for_room(place, conversation, now)
@@ -204,13 +205,17 @@ def to_talk(place: Here) -> HttpResponse:
     return redirect("conversations:talk", place.participation.pk, place.step.name)
 
 
-def answered(request: HttpRequest, place: Here) -> HttpResponse:
-    """The talk as it is now: for the page's script at once, so that it can put the new part in its place; else by a
-    redirect, so that a reload sends nothing again."""
+def answered(request: HttpRequest, place: Here) -> HttpResponseBase:
+    """The talk as it is now: for the page's script at once, so that it can put the new part in its place, and with the
+    answers that are being written; else by a redirect, so that a reload sends nothing again."""
     conversation = open_conversation(place.participation, place.step.name)
     if "X-PV-Form" not in request.headers or conversation is None:
         return to_talk(place)
-    return shown(request, "talk", place, talk_page(place, conversation))
+    context = talk_page(place, conversation)
+    page = shown(request, "talk", place, context)
+    if context["writing"] and takes_stream(request):
+        return page_and_stream(page, context["turn"], place.step)
+    return page
 
 
 def visible(request: HttpRequest, place: Here, conversation: Conversation | None) -> Conversation:

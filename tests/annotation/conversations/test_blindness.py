@@ -11,7 +11,7 @@ from annotation.participation.models import Participation
 from annotation.participation.rehearsal.pages import read_page
 from tests.conftest import LiveSite
 from tests.factories import talks
-from tests.factories.streams import address, held_by, read
+from tests.factories.streams import SCRIPT, address, held_by, read
 
 
 def test_through_a_whole_talk_no_page_event_or_header_names_a_model(live_site: LiveSite) -> None:
@@ -25,7 +25,7 @@ def test_through_a_whole_talk_no_page_event_or_header_names_a_model(live_site: L
         talk.replay(Turn.objects.filter(conversation__participation=person))
     person.refresh_from_db()
     assert person.state == Participation.State.COMPLETED
-    assert {name for name, _ in talk.streams} >= {"token", "done", "ready"}
+    assert {name for name, _ in talk.streams} >= {"page", "token", "done", "ready"}
     named = [*talks.MODELS, *(f"served/{name}" for name in talks.MODELS), "scripted", "finish_reason", "seed"]
     assert [name for name in named if name in talk.received] == []
 
@@ -56,7 +56,13 @@ class _Talk:
                 for name, value in (answers | sliders).items()
                 if name in form.values or name in form.choices
             }
-            self._kept(self.client.post(form.action, data=form.values | given, headers={"Referer": form.action}))
+            self._sent(form.action, form.values | given)
+
+    def _sent(self, url: str, fields: dict[str, Any]) -> None:
+        """As the page's script sends it: a message is answered with its stream."""
+        response = self._kept(self.client.post(url, data=fields, headers=SCRIPT | {"Referer": url}))
+        if response.headers.get("Content-Type") == "text/event-stream":
+            self.streams += [(name, data) for name, data, _ in read(response.iter_lines())]
 
     def replay(self, turns: Iterable[Turn]) -> None:
         for turn in turns:
@@ -70,6 +76,6 @@ class _Talk:
 
     def _kept(self, response: httpx.Response) -> httpx.Response:
         # the form's token is random text and might spell anything
-        text = re.sub(r'name="csrfmiddlewaretoken" value="[^"]*"', "", response.text)
+        text = re.sub(r'name=\\?"csrfmiddlewaretoken\\?" value=\\?"[^"]*"', "", response.text)
         self.received += str(response.headers) + text
         return response

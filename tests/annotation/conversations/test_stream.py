@@ -6,12 +6,15 @@ from typing import Any
 
 import httpx
 import pytest
+from bs4 import BeautifulSoup
+from django.urls import reverse
 
 from annotation.conversations.live import TurnEvent, turn_log
 from annotation.conversations.models import Turn
+from annotation.conversations.queries import candidate_texts
 from tests.conftest import LiveSite
 from tests.factories import talks
-from tests.factories.streams import address, held_by, read, token, watched
+from tests.factories.streams import SCRIPT, address, held_by, read, token, watched
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +56,41 @@ def test_a_reload_replays_from_the_start_and_a_lost_connection_from_where_it_was
         ("ready", {}, 4),
     ]
     assert watched(live_site.url, turn, **{"Last-Event-ID": "4"}) == [("ready", {}, 4)]
+
+
+def test_a_page_goes_on_behind_the_last_event_that_it_names(turn: Turn, live_site: LiveSite) -> None:
+    for text in ("one ", "two ", "three"):
+        turn_log().append(turn.pk, token("A", text))
+    finish(turn)
+    rest = [("token", {"slot": "A", "text": "three"}, 3), ("ready", {}, 4)]
+    assert watched(live_site.url, turn, after="2") == rest
+    # the browser's own word is the newer one
+    assert watched(live_site.url, turn, after="0", **{"Last-Event-ID": "2"}) == rest
+    assert len(watched(live_site.url, turn, after="\u00b2")) == 2
+
+
+def test_a_message_is_answered_with_the_page_and_the_stream_of_its_answers(live_site: LiveSite) -> None:
+    talk = talks.conversation(talks.talker())
+    url = reverse("conversations:message", args=[talk.participation_id, "chats"])
+    with httpx.Client(base_url=live_site.url, cookies=held_by(talk.participation), timeout=30) as client:
+        form = {
+            "csrfmiddlewaretoken": client.get("/csrf/").json()["token"],
+            "key": uuid.uuid4().hex,
+            "message": "Hello",
+        }
+        with client.stream("POST", url, data=form, headers=SCRIPT) as response:
+            kept, events = response.headers, list(read(response.iter_lines()))
+    turn = Turn.objects.get()
+    assert (kept["Content-Type"], kept["X-Accel-Buffering"]) == ("text/event-stream", "no")
+    page = BeautifulSoup(events[0][1]["html"], "html.parser")
+    assert (events[0][0], page.select("[data-turn-events]")[0]["data-turn-events"]) == ("page", address("", turn))
+    # what is told after the page is what the turn's own address tells
+    said = [(name, slot_text) for name, slot_text, _ in events[1:] if name == "token"]
+    texts = {slot: "".join(data["text"] for _, data in said if data["slot"] == slot) for slot in "ABC"}
+    assert (texts, [name for name, _, _ in events if name != "token"]) == (
+        candidate_texts(turn),
+        ["page", "done", "done", "done", "ready"],
+    )
 
 
 def test_two_tabs_see_the_same(turn: Turn, live_site: LiveSite) -> None:

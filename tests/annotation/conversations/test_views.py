@@ -17,6 +17,7 @@ from annotation.judgements.models import Judgement
 from annotation.participation.models import Participation
 from annotation.participation.rehearsal.pages import Page, read_page
 from tests.factories import participations, talks
+from tests.factories.streams import SCRIPT
 
 pytestmark = pytest.mark.django_db
 
@@ -99,6 +100,27 @@ def test_a_message_sent_by_the_pages_script_is_answered_with_the_talk_itself(
     assert client.post(form.action, fields, headers={"X-PV-Form": "1"}).status_code == 200
     assert client.post(form.action, fields).headers["Location"] == address(person)
     assert Turn.objects.count() == 1
+
+
+def test_only_answers_that_are_being_written_come_as_a_stream_and_only_to_who_can_read_one(
+    client: Client, person: Participation
+) -> None:
+    talks.conversation(person)
+    form = page(client, person).forms["message"]
+    kinds = []
+    for fields in (form.values | {"message": ""}, form.values | {"message": "Hello"}):
+        kinds += [client.post(form.action, fields, headers=SCRIPT | {"Accept": "*/*"})]
+        kinds += [client.post(form.action, fields, headers=SCRIPT)]
+    talks.run_jobs(Turn.objects.get())
+    kinds += [client.post(form.action, fields, headers=SCRIPT)]
+    assert [(one.status_code, one.headers["Content-Type"].split(";")[0]) for one in kinds] == [
+        (422, "text/html"),
+        (422, "text/html"),
+        (200, "text/html"),
+        (200, "text/event-stream"),
+        # the same message again, and its answers are complete
+        (200, "text/html"),
+    ]
 
 
 @pytest.mark.parametrize(("text", "said"), [("  ", "Write a message first."), ("x" * 5_003, "3 characters too long")])
