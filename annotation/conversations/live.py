@@ -9,10 +9,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, Protocol
 
 from django.conf import settings
+
+from annotation.common.once import one_a_process
 
 Kind = Literal["token", "reset", "replaced", "done", "ready", "void"]
 LAST = frozenset({"ready", "void"})
@@ -83,7 +84,7 @@ class TurnLog(Protocol):
         """Forget the log."""
 
 
-@lru_cache(maxsize=1)
+@one_a_process
 def turn_log() -> TurnLog:
     """The log of this installation: Redis where `REDIS_URL` is set, else files."""
     if settings.REDIS_URL:

@@ -3,13 +3,12 @@ token wakes nobody. The job of an answer waits for its end, and can renew its le
 here touches the database."""
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import aclosing
-from functools import lru_cache
 
+from annotation.common.once import one_a_process
 from models_serving.client import stream
 from models_serving.contracts import Chunk, Endpoint, Failed, Finished, GenerationRequest
 
@@ -67,12 +66,8 @@ class Pump:
         raise RuntimeError("the stream had no end")
 
 
-@lru_cache(maxsize=1)
+@one_a_process
 def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="model-streams", daemon=True).start()
     return loop
-
-
-# a forked process has none of the threads
-os.register_at_fork(after_in_child=_loop.cache_clear)

@@ -1,14 +1,13 @@
 """Writes what the answers of this process say into the logs of their turns: whatever all of them said within a tick, in
 one go. A token costs its place in a list, and not a write."""
 
-import os
 import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from time import time
 
+from annotation.common.once import one_a_process
 from annotation.conversations.live import TurnEvent, turn_log
 
 # at most so many seconds between two events of an answer, and between two writes, however fast the models are
@@ -83,6 +82,7 @@ class Scribe:
                     voice.unsaid = []
                 if voice.done is not None:
                     ended.append((voice, voice.done))
+                    voice.done = None
         if error := _written(said):
             for voice in speaking:
                 voice.error = error
@@ -101,11 +101,7 @@ def _written(said: dict[uuid.UUID, list[TurnEvent]]) -> Exception | None:
     return None
 
 
-@lru_cache(maxsize=1)
+@one_a_process
 def scribe() -> Scribe:
     """The one of this process."""
     return Scribe()
-
-
-# a forked process has none of the threads
-os.register_at_fork(after_in_child=scribe.cache_clear)
