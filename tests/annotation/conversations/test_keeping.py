@@ -1,11 +1,16 @@
 """The leases of a process' attempts are kept together."""
 
+import threading
+import uuid
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
+from annotation.conversations.services import keeping
 from annotation.conversations.services.keeping import LEASE, LOOK_EVERY, RENEW_EVERY, Keeper
 from annotation.items.models import Generation
 from annotation.items.services.generations import claim_generation
@@ -55,3 +60,53 @@ def test_an_attempt_that_was_taken_over_is_told_so_and_the_others_go_on() -> Non
         assert not keeper.keeps(one, now)
     one.refresh_from_db()
     assert (one.state, one.lease_until) == (Generation.State.LOST, None)
+
+
+def test_nobody_begins_or_ends_later_because_a_look_waits_for_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    time, now = [LOOK_EVERY], timezone.now()
+    keeper, (one, other) = Keeper(lambda: time[0]), under_way()
+    time[0] += LOOK_EVERY
+    asked, answers, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def busy(held: Collection[uuid.UUID], **_: Any) -> set[uuid.UUID]:
+        asked.set()
+        answers.wait(60)
+        return set(held)
+
+    def work() -> None:
+        with keeper.holding(other):
+            assert keeper.keeps(other, now)
+        ended.set()
+
+    monkeypatch.setattr(keeping, "still_running", busy)
+    with keeper.holding(one):
+        threads = [threading.Thread(target=job) for job in (lambda: keeper.keeps(one, now), work)]
+        try:
+            threads[0].start()
+            assert asked.wait(20)
+            threads[1].start()
+            assert ended.wait(20)
+        finally:
+            answers.set()
+            for thread in threads:
+                thread.join(20)
+
+
+def test_answers_go_on_while_the_database_is_away_and_their_leases_are_kept_as_soon_as_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    time, now = [0.0], timezone.now()
+    keeper, (one, _) = Keeper(lambda: time[0]), under_way()
+
+    def away(held: Collection[uuid.UUID], **_: Any) -> set[uuid.UUID]:
+        raise OperationalError("the database is away")
+
+    with keeper.holding(one):
+        time[0] = RENEW_EVERY
+        with monkeypatch.context() as patched:
+            patched.setattr(keeping, "still_running", away)
+            assert keeper.keeps(one, now)
+        time[0] += LOOK_EVERY
+        assert keeper.keeps(one, now)
+    one.refresh_from_db()
+    assert one.lease_until == now + LEASE
