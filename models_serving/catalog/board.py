@@ -1,4 +1,5 @@
 """Who is asked how much, in the database: all processes that ask a model's endpoints share what they know of them.
+Whoever has asked for a place holds no connection afterwards.
 
 A place is a row with an end, so a process that is killed holds it no longer than its request could have lasted. Takers
 of one model queue at the rows of its endpoints; nothing slow happens while they are locked."""
@@ -8,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -52,6 +53,16 @@ class CatalogBoard:
         needs: frozenset[str] = frozenset(),
         refused: frozenset[int] = frozenset(),
     ) -> Place | NoPlace:
+        try:
+            return self._taken(tried, seconds, needs, refused)
+        finally:
+            if not connection.in_atomic_block:
+                # what follows is waiting, for the model or for a place, and a worker has fewer connections than jobs
+                connection.close()
+
+    def _taken(
+        self, tried: frozenset[int], seconds: float, needs: frozenset[str], refused: frozenset[int]
+    ) -> Place | NoPlace:
         now = self._clock()
         with transaction.atomic():
             switched_on = self._locked()
@@ -78,8 +89,9 @@ class CatalogBoard:
         ticket: Ticket = place.ticket
         now = self._clock()
         with transaction.atomic():
-            OpenRequest.objects.filter(pk=ticket.row).delete()
+            # the endpoint's row first, as takers do: they clear away what is overdue, which this place may be
             self._note_end(place.key, end, now)
+            OpenRequest.objects.filter(pk=ticket.row).delete()
             if waited is not None and end is not None and (seconds := _first_token(end)) is not None:
                 seconds += waited
                 FirstToken.objects.create(endpoint_id=place.key, load=ticket.load, seconds=seconds, at=now)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -136,6 +136,16 @@ def test_the_least_loaded_endpoint_is_asked_and_a_place_is_given_back() -> None:
     assert taken(board).name == "x:1"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_whoever_waits_for_a_model_or_for_a_place_holds_no_database_connection() -> None:
+    board = CatalogBoard(declared(endpoints=[{"url": "x:1", "most_at_once": 1}]))
+    held = []
+    for kind in (Place, NoPlace):
+        assert isinstance(board.take(frozenset(), 30), kind)
+        held.append(connection.connection)
+    assert held == [None, None]
+
+
 @pytest.mark.parametrize(("most", "for_batches"), [(1, 1), (2, 1), (4, 3), (64, 48)])
 def test_a_batch_leaves_places_to_people(most: int, for_batches: int) -> None:
     model = declared(endpoints=[{"url": "x:0", "most_at_once": most}])
@@ -226,6 +236,32 @@ def test_many_that_ask_at_once_never_pass_what_an_endpoint_takes() -> None:
         thread.join()
     assert sorted(place.name for place in places) == ["x:0", "x:0", "x:1", "x:1", "x:1"]
     assert (len(refusals), OpenRequest.objects.count()) == (5, 5)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_places_that_are_overdue_can_be_given_back_and_cleared_away_at_the_same_moment() -> None:
+    model = declared(endpoints=["x:0"])
+    together, errors = threading.Barrier(8), []
+
+    def person() -> None:
+        together.wait()
+        board = CatalogBoard(model)
+        try:
+            for _ in range(6):
+                # over before it begins: the next who asks clears it away
+                place = board.take(frozenset(), -60)
+                assert isinstance(place, Place)
+                board.give_back(place, finished(), waited=0.0)
+        except OperationalError as error:
+            errors.append(error)
+        connection.close()
+
+    threads = [threading.Thread(target=person) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (errors, OpenRequest.objects.count(), EndpointHour.objects.get().ended) == ([], 0, 48)
 
 
 def sharing(**changes: Any) -> list[ServedModel]:

@@ -10,7 +10,6 @@ from functools import partial
 
 import structlog
 
-from annotation.common.connections import let_go
 from annotation.conversations.live import Kind, TurnEvent, TurnLog, turn_log
 from annotation.conversations.models import Conversation, Turn
 from annotation.conversations.pump import Pump
@@ -117,7 +116,6 @@ class _Job:
     def _relayed(self, endpoint: Endpoint, request: GenerationRequest) -> Generator[Event | None]:
         """The end of the stream; its text goes into the log meanwhile, past this thread, which can keep the lease."""
         voice = Voice(self.turn.pk, self.slot, self.generation.attempt)
-        let_go()
         try:
             with Pump(endpoint, request, self._hearing(voice)) as pump:
                 while (end := pump.end(LOOK_EVERY)) is None:
