@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import F, Max
+from django.db.models.functions import Coalesce
 
 from annotation.conversations.live import TurnEvent, turn_log
 from annotation.conversations.models import Turn
@@ -14,7 +16,7 @@ from annotation.conversations.services.turns import enqueue
 from annotation.items.models import Candidate, Generation
 from annotation.participation.models import Participation
 
-MESSAGE_LOST_AFTER = timedelta(seconds=10)
+MESSAGE_LOST_AFTER, LONGEST_PAUSE = timedelta(seconds=10), timedelta(seconds=60)
 LOG_KEPT_AFTER_THE_TURN = timedelta(hours=1)
 
 
@@ -67,13 +69,18 @@ def _take_up(generation: Generation, now: datetime) -> bool:
 
 
 def _send_again(now: datetime) -> Iterator[Candidate]:
+    """What nobody took up, because its message was lost or because the workers are behind. Where they are, every
+    further message makes them later: so the pauses between two grow with the time since the first."""
     overdue = Candidate.objects.filter(
         state=Candidate.State.QUEUED,
         due_at__lt=now - MESSAGE_LOST_AFTER,
         item__turn__state=Turn.State.GENERATING,
-    )
+    ).annotate(queued_at=Coalesce(Max("generations__ended_at"), F("item__turn__started_at")))
     for candidate in overdue:
-        claimed = Candidate.objects.filter(pk=candidate.pk, state=Candidate.State.QUEUED, due_at=candidate.due_at)
+        last, first = candidate.due_at, candidate.queued_at
+        if last is None or now - last < min(last - first, LONGEST_PAUSE):
+            continue
+        claimed = Candidate.objects.filter(pk=candidate.pk, state=Candidate.State.QUEUED, due_at=last)
         if claimed.update(due_at=now) == 1:
             enqueue([candidate.pk])
             yield candidate

@@ -1,6 +1,6 @@
 """One job generates one candidate; every kind of failure ends in a stored state and a decided next step."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -291,11 +291,24 @@ def test_an_answer_that_takes_its_workers_with_it_is_replaced_in_the_end() -> No
     assert replacing != "m-one"
 
 
-def test_a_queued_answer_whose_message_was_lost_is_sent_again_but_not_at_every_sweep() -> None:
-    turn_with({"text": "x"})
-    later = timezone.now() + timedelta(seconds=11)
-    assert sweep_generations(now=later) == {"left": 0, "lost": 0, "sent_again": 1}
-    assert sweep_generations(now=later + timedelta(seconds=5)) == {"left": 0, "lost": 0, "sent_again": 0}
+def sent_again(begun: datetime, *, until: int) -> list[int]:
+    """Seconds since then at which a sweep every five of them sent a message again."""
+    seconds = range(5, until, 5)
+    return [one for one in seconds if sweep_generations(now=begun + timedelta(seconds=one))["sent_again"]]
+
+
+def test_a_queued_answer_whose_message_was_lost_is_sent_again_after_pauses_that_grow_to_a_minute() -> None:
+    turn = turn_with({"text": "x"})
+    assert sent_again(turn.started_at, until=240) == [15, 30, 60, 120, 180]
+
+
+def test_the_pauses_begin_anew_with_every_attempt() -> None:
+    turn = turn_with({"text": "x"})
+    now = turn.started_at + timedelta(seconds=100)
+    claimed(turn, seconds=-100)
+    sweep_generations(now=now + timedelta(seconds=1))
+    assert attempts(turn) == [("m-one", 1, "lost", "")]
+    assert sent_again(now, until=70) == [15, 30, 60]
 
 
 def test_a_pause_between_attempts_is_not_taken_for_a_lost_message() -> None:
