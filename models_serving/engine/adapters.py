@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch.nn.functional import linear
 
 from models_serving.engine import provenance
 from models_serving.engine.cuts import sent
 from models_serving.engine.loading import LoadError
+from models_serving.engine.packing import packed, product
 
 _WEIGHTS, _CONFIG, _PREFIX = "adapter_model.safetensors", "adapter_config.json", "base_model.model."
 # What may stand in the configuration whatever it says: it was for training, or the tensors themselves say it.
@@ -134,8 +134,8 @@ class Bank:
             if self._rows is None:
                 return None
             # Every row goes through A of all adapters, which is read once; what is not by its own becomes nought.
-            small = linear(given[0], down).masked_fill_(self._rows != owners, 0.0)
-            return made + linear(small, up)
+            small = product(given[0], down).masked_fill_(self._rows != owners, 0.0)
+            return made + product(small, up)
 
         return add
 
@@ -150,9 +150,9 @@ def _plainly(down: torch.Tensor, up: torch.Tensor) -> Any:
 def _joined(
     module: torch.nn.Linear, halves: Sequence[tuple[torch.Tensor, torch.Tensor] | None]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """A of all adapters one below another, `[sum of ranks, in]`; B side by side, `[out, sum of ranks]`; and to whom
-    each of these ranks belongs, `[sum of ranks]`."""
+    """A of all adapters one below another, `[sum of ranks, in]`; B side by side, `[out, sum of ranks]`; both laid out
+    for `product`; and to whom each of these ranks belongs, `[sum of ranks]`."""
     there = [(number, half) for number, half in enumerate(halves, 1) if half]
     owners = [number for number, half in there for _ in range(half[0].shape[0])]
     down, up = (torch.cat([half[side] for _, half in there], dim=side) for side in (0, 1))
-    return down, up.contiguous(), torch.tensor(owners, device=module.weight.device)
+    return packed(down), packed(up.contiguous()), torch.tensor(owners, device=module.weight.device)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from models_serving.engine.loading import DTYPES, LoadError, ModelSpec, config_of, folder_of, length_of
+from models_serving.engine.runner import COLUMNS, up
 
 _ELEMENT = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 # What a forward pass holds besides weights and cache, and CUDA's own context: seen, not computed. On a CUDA device the
@@ -34,10 +35,14 @@ def needed(spec: ModelSpec) -> int:
         weights = sum(_numbers(file) for file in folder.glob("*.safetensors")) * element
         heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
         size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+        # An embedding that shares its weights with the last layer: that one's are laid out anew (see `packing`).
+        if device.type == "cpu" and getattr(text, "tie_word_embeddings", False):
+            weights += text.vocab_size * text.hidden_size * element
         # Of adapters every rank is held once (see `adapters.Bank`).
         adapters = sum(_numbers(file) for path in spec.adapters.values() for file in Path(path).glob("*.safetensors"))
         # Keys and values, of every layer, for every slot.
-        cache = 2 * text.num_hidden_layers * heads * size * spec.slots * length_of(spec, text) * element
+        columns = up(length_of(spec, text), COLUMNS)
+        cache = 2 * text.num_hidden_layers * heads * size * spec.slots * columns * element
     except (OSError, ValueError, KeyError, AttributeError, struct.error) as error:
         raise LoadError(f"{spec.name}: {error}") from error
     taken = weights + adapters * element + cache

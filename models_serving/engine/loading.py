@@ -20,6 +20,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from models_serving.contracts import Message
 from models_serving.engine import provenance
+from models_serving.engine.packing import pack
 from models_serving.engine.parameters import TOO_LONG, InvalidRequestError, resolve
 from models_serving.engine.runner import Layers
 
@@ -153,6 +154,8 @@ def load(spec: ModelSpec) -> LoadedModel:
         raise LoadError(f"{spec.name}: generation_config.json: {error}") from error
     settings = {"max_len": max_len, "defaults": defaults, "eos": sorted(eos), "weights_not_used": unused}
     facts = _facts(spec, folder, model, tokenizer, settings)
+    # What runs code of its own may read its weights where it likes.
+    facts["layers_packed"] = 0 if spec.remote_code else pack(model)
     most = max_len * max(map(len, tokenizer.get_vocab()))
     return LoadedModel(spec.name, model, tokenizer, layers, eos, defaults, max_len, most, facts)
 
@@ -346,9 +349,10 @@ def _facts(spec: ModelSpec, folder: Path, model: Any, tokenizer: Any, settings: 
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "attention": model.config._attn_implementation,
         "libraries": provenance.library_versions() | (provenance.cuda_versions() if device.type == "cuda" else {}),
-        # In single precision on a CPU a seed repeats a text but for rounding, which depends on who shares the batch and
-        # decides once in 5 · 10⁷ tokens of a trained model, once in 4,000 of one whose distribution is flat (see
-        # `sampling`); elsewhere that happens too often, and what was drawn is only recorded.
+        # Where the self-check does not find more: in single precision on a CPU a seed repeats a text but for rounding,
+        # which depends on who shares the batch and decides once in 5 · 10⁷ tokens of a trained model, once in 4,000 of
+        # one whose distribution is flat (see `sampling`); elsewhere that happens too often, and what was drawn is only
+        # recorded.
         "seeds": "up to rounding" if device.type == "cpu" and model.dtype == torch.float32 else "recorded",
         "not_followed": _not_followed(folder),
         **settings,

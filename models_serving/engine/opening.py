@@ -30,7 +30,7 @@ class OpenModel:
         self._adapter = 0
         self.engine = engine
         self.name = loaded.name
-        self.facts = dict(loaded.facts)
+        self.facts = dict(loaded.facts) | ({"seeds": "exact"} if checked["exact"] else {})
         self.fingerprint = provenance.fingerprint(self.facts)
         self.checked = dict(checked)
 

@@ -95,8 +95,9 @@ class Rows:
         self._share(fill)
         ticket.reused = min(fill.done, len(ticket.prompt))
 
-    def next_group(self, budget: int) -> list[tuple[Fill, int]]:
-        """The prompts to compute next, and how many tokens of each, within a budget of rows × longest chunk.
+    def next_group(self, budget: int, widest: int) -> list[tuple[Fill, int]]:
+        """The prompts to compute next, and how many tokens of each, `widest` at most, within a budget of rows × longest
+        chunk.
 
         The one with the least left and the one that came first take turns to lead, so that short prompts pass long ones
         and long ones still get on; others of about the same size come along."""
@@ -108,10 +109,11 @@ class Rows:
             return []
         self._turn += 1
         head = min(ready, key=lambda fill: fill.left) if self._turn % 2 else ready[0]
-        group, width = [head], min(head.left, budget)
+        most = min(budget, widest)
+        group, width = [head], min(head.left, most)
         for fill in ready:
-            wider = max(width, fill.left)
-            alike = width < 2 * fill.left and wider <= 2 * min(head.left, budget)
+            wider = max(width, min(fill.left, most))
+            alike = width < 2 * fill.left and wider <= 2 * min(head.left, most)
             if fill is not head and alike and wider * (len(group) + 1) <= budget:
                 group.append(fill)
                 width = wider

@@ -1,8 +1,11 @@
 """Forward passes over rows of a fixed key-value cache. Knows rows and columns, no requests.
 
-Keys and values of a layer are `[slots, heads, max_len, head size]`. Rows 0…n-1 are running answers; others hold prompts
+Keys and values of a layer are `[slots, heads, columns, head size]`. Rows 0…n-1 are running answers; others hold prompts
 that are being filled in, or what somebody left. Masks are our own, one per kind of layer: a row sees what is at or
-before its position, and in a sliding-window layer nothing older than the window."""
+before its position, and in a sliding-window layer nothing older than the window.
+
+Pieces of prompts are padded to even sizes, and columns are read in even numbers: with odd ones the arithmetic on a
+processor would change with whoever shares the pass (see `exactness`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +14,10 @@ from typing import Any, Protocol
 import torch
 from transformers import Cache
 
-_BUCKET = 64
+# Columns are read in multiples of this, and pieces of prompts padded to multiples of that.
+COLUMNS, _TOKENS = 64, 16
+# torch's attention on a processor goes by larger blocks from 192 tokens on, and adds up in another order.
+_WIDEST_ON_CPU = 176
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,7 @@ class SlotCache(Cache):  # type: ignore[misc] # transformers gives no types
     def __init__(self, slots: int, max_len: int) -> None:
         super().__init__(layers=[])
         self._slots = slots
-        self._max_len = max_len
+        self._columns = up(max_len, COLUMNS)
         self._tensors: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self.place = _Place(slice(0, 0), torch.empty(0, 0), 0, torch.empty(0, 0))
 
@@ -53,7 +59,7 @@ class SlotCache(Cache):  # type: ignore[misc] # transformers gives no types
         return [tensor for layer in self._tensors.values() for tensor in layer]
 
     def _room(self, states: torch.Tensor) -> torch.Tensor:
-        return states.new_zeros((self._slots, states.shape[1], self._max_len, states.shape[3]))
+        return states.new_zeros((self._slots, states.shape[1], self._columns, states.shape[3]))
 
     def _write(self, tensor: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         place = self.place
@@ -96,14 +102,14 @@ class Runner:
         """Write the next tokens of prompts into rows of any numbers: `chunks[i]` to columns from `starts[i]` on.
 
         Returns logits `[rows, vocabulary]` after each chunk's last token."""
-        device, longest = self._model.device, max(map(len, chunks))
+        device, longest = self._model.device, up(max(map(len, chunks)), _TOKENS)
         ids = torch.tensor([chunk + [0] * (longest - len(chunk)) for chunk in chunks], device=device)
         positions = torch.tensor(starts, device=device).unsqueeze(1) + torch.arange(longest, device=device)
         # What a shorter chunk is padded with goes beyond its end, where it is written over before anybody looks; the
         # last column is never looked at, because the last token of the longest answer needs no keys.
         positions = positions.clamp_(max=self.max_len - 1)
         # Padding sees at least itself: who sees nothing becomes not-a-number and would spoil the row.
-        used = min(max(starts) + longest, self.max_len)
+        used = up(min(max(starts) + longest, self.max_len), COLUMNS)
         packed = list(rows) == list(range(rows[0], rows[0] + len(rows)))
         numbers = torch.tensor(range(len(rows)) if packed else rows, device=device)
         place = slice(rows[0], rows[0] + len(rows)) if packed else numbers
@@ -116,7 +122,7 @@ class Runner:
         `longest` the largest of the lengths.
 
         Returns logits `[rows, vocabulary]`."""
-        used = min(-(-(longest + 1) // _BUCKET) * _BUCKET, self.max_len)
+        used = up(longest + 1, COLUMNS)
         rows = torch.arange(len(tokens), device=tokens.device).unsqueeze(1)
         self._cache.place = _Place(slice(0, len(tokens)), lengths.unsqueeze(1), used, rows)
         return self._forward(tokens.unsqueeze(1), torch.zeros_like(tokens))
@@ -131,6 +137,11 @@ class Runner:
         """Where the model is."""
         device: torch.device = self._model.device
         return device
+
+    @property
+    def widest(self) -> int:
+        """How many tokens of one prompt are best computed at once, at most."""
+        return _WIDEST_ON_CPU if self.device.type == "cpu" else self.max_len
 
     @property
     def on_cuda(self) -> bool:
@@ -188,3 +199,8 @@ class Runner:
             return seen
         lowest = torch.finfo(self._model.dtype).min
         return torch.zeros(seen.shape, dtype=self._model.dtype, device=seen.device).masked_fill(~seen, lowest)
+
+
+def up(number: int, step: int) -> int:
+    """The next multiple of the step."""
+    return -(-number // step) * step

@@ -7,11 +7,12 @@ Order of the rules: penalties, min_tokens, temperature, top_k, top_p, min_p - th
 Repetition penalty: Keskar et al. 2019 (CTRL), over prompt and answer. Presence and frequency penalty: the OpenAI API
 reference, over the answer. The others: see `cuts`.
 
-How far "the same text" holds: the numbers and the rules are exact; the logits are not, because a matrix product rounds
-differently with other rows beside it, and then a random number may lie on the other side of a border. Computed for a
-token alone against the same in a batch of 16, on a CPU: a demo model (trained, temperature 1) differs once in 5 · 10⁷
-tokens in float32 and once in 26,000 in bfloat16; a model of random weights, whose distribution over 16,000 tokens is
-nearly flat, once in 4,000 and once in 28. Texts in bfloat16, float16 and on GPUs are therefore only recorded."""
+How far "the same text" holds: the numbers and the rules are exact, so it holds where the logits are the same to the
+bit, which is tried out at load (see `exactness`). Where a matrix product rounds differently with other rows beside it,
+a random number may lie on the other side of a border. Computed for a token alone against the same in a batch of 16, on
+a CPU without `packing`: a demo model (trained, temperature 1) differs once in 5 · 10⁷ tokens in float32 and once in
+26,000 in bfloat16; a model of random weights, whose distribution over 16,000 tokens is nearly flat, once in 4,000 and
+once in 28. Such texts in bfloat16, float16 and on GPUs are only recorded."""
 
 import hashlib
 import math

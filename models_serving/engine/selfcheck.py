@@ -15,6 +15,7 @@ import torch
 
 from models_serving.contracts import Chunk
 from models_serving.engine.adapters import Adapter, Bank
+from models_serving.engine.exactness import is_exact
 from models_serving.engine.loading import LoadedModel, LoadError
 from models_serving.engine.parameters import Parameters
 from models_serving.engine.requests import Asking, Ended
@@ -35,12 +36,12 @@ def check(
     """Compare greedy answers with a forward pass over prompt and answer, one by one: to prompts of different length,
     generated in one batch, one of them longer than what is computed at once and than every window that an answer can
     reach; to the next turn of one of them, which takes over what its row holds; and to one prompt through each adapter
-    and none, in one batch. Returns what was checked; raises `LoadError` on a difference that rounding does not
-    explain."""
+    and none, in one batch. Returns what was checked, and whether answers are the same to the bit whoever shares the
+    batch; raises `LoadError` on a difference that rounding does not explain."""
     room = loaded.max_len - _STEPS
     lengths = [_SHORT, min(_MIDDLE, room)]
     windows = [window for window in loaded.layers.windows.values() if window and window < loaded.max_len]
-    beyond = [*windows, *([engine.prefill_tokens] if engine.prefill_tokens < room else [])]
+    beyond = [*windows, *([engine.widest] if engine.widest < room else [])]
     if beyond and max(beyond) + 8 > lengths[-1]:
         lengths.append(min(max(beyond) + 8, room))
     prompts = [_prompt(loaded, length) for length in lengths]
@@ -52,11 +53,15 @@ def check(
             engine.between_steps(partial(_compare, loaded, loaded.name, prompt, answer))
     if bank:
         _check_adapters(loaded, engine, bank, adapters, prompts[1])
+    exact = loaded.model.device.type == "cpu" and engine.between_steps(
+        partial(is_exact, loaded.model, loaded.layers, loaded.max_len, bank, len(adapters))
+    )
     past = max(lengths) + _STEPS > max(windows) if windows else None
     return {
         "prompts": [len(prompt) for prompt in prompts],
         "steps": _STEPS,
         "beyond_window": past,
+        "exact": exact,
         "adapters": [adapter.name for adapter in adapters],
     }
 

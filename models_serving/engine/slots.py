@@ -132,9 +132,9 @@ class Engine:
         return self._waiting.size
 
     @property
-    def prefill_tokens(self) -> int:
-        """How many tokens of prompts are computed at most between two tokens of running answers."""
-        return self._prefill_tokens
+    def widest(self) -> int:
+        """How many tokens of one prompt are computed at most at once."""
+        return min(self._prefill_tokens, self._runner.widest)
 
     @property
     def load(self) -> dict[str, int]:
@@ -193,7 +193,7 @@ class Engine:
         self._run_errands()
         self._end_what_is_due()
         self._admit()
-        group = self._rows.next_group(self._prefill_tokens)
+        group = self._rows.next_group(self._prefill_tokens, self._runner.widest)
         self._guarded(lambda: self._fill(group), [fill.ticket for fill, _ in group])
         running = list(self._rows.running)
         self._guarded(lambda: self._decode(running), running)

@@ -1,6 +1,7 @@
 """Four ways to answer many requests with one model, measured alike: our engine, transformers' continuous batching, its
 `generate` on a static batch, and `generate` one by one. Randomly initialised models; no tokenizer files, no network."""
 
+import copy
 import gc
 import threading
 import time
@@ -18,6 +19,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTra
 from transformers.generation.configuration_utils import ContinuousBatchingConfig
 
 from models_serving.contracts import Chunk
+from models_serving.engine.packing import pack
 from models_serving.engine.parameters import Parameters
 from models_serving.engine.requests import Asking, Ended
 from models_serving.engine.runner import Layers, Runner
@@ -118,6 +120,14 @@ def a_model(shape: str, *, device: str, dtype: torch.dtype, length: int) -> Llam
         torch.set_default_dtype(before)
     made.generation_config = GenerationConfig(do_sample=False, eos_token_id=None, pad_token_id=0)
     return made.eval().requires_grad_(requires_grad=False)
+
+
+@apart
+def as_served(model: LlamaForCausalLM) -> LlamaForCausalLM:
+    """A copy as our engine loads a model: on a processor with its weights laid out anew."""
+    copied = copy.deepcopy(model)
+    pack(copied)
+    return copied
 
 
 def words(size: int) -> PreTrainedTokenizerFast:

@@ -69,6 +69,7 @@ def test_an_adapter_that_is_not_computed_right_is_refused_at_load(
         down, up, owners = joined(*arguments)
         return down, torch.where(owners == 2, -up, up), owners
 
+    monkeypatch.setattr(adapters_module, "packed", lambda weight: weight)
     monkeypatch.setattr(adapters_module, "_joined", wrong)
     named = {name: str(folder) for name, folder in adapters.items()}
     with pytest.raises(LoadError, match="stern: the self-check failed"):
@@ -96,6 +97,7 @@ def test_what_the_same_adapter_computed_is_taken_over(models: dict[str, OpenMode
 def test_each_has_an_exact_state_of_its_own(models: dict[str, OpenModel]) -> None:
     assert len({model.fingerprint for model in models.values()}) == 3
     assert models["base"].checked["adapters"] == ["kind", "stern"]
+    assert models["base"].checked["exact"] is True
     assert "adapter" not in models["base"].facts
     assert models["kind"].facts["adapter"]["name"] == "kind"
     assert models["kind"].facts["weights_sha256"] == models["base"].facts["weights_sha256"]
@@ -221,14 +223,17 @@ def test_adapters_are_named_in_the_file_or_on_the_command_line(tmp_path: Path) -
 
 
 def test_the_memory_forecast_counts_weights_cache_and_adapters(
-    folders: dict[str, Path], adapters: dict[str, Path]
+    folders: dict[str, Path], adapters: dict[str, Path], tmp_path: Path
 ) -> None:
     def needed(**changes: Any) -> int:
         return footprint.needed(ModelSpec("base", str(folders["llama"]), device="cpu", **changes))
 
     small = needed(slots=1, max_len=32)
-    # 2 layers, keys and values, 2 heads of 8 numbers of 4 bytes.
-    assert needed(slots=3, max_len=64) - small == (3 * 64 - 32) * 2 * 2 * 2 * 8 * 4
+    # 2 layers, keys and values, 2 heads of 8 numbers of 4 bytes; of columns there are 64, 128, 192, …
+    assert needed(slots=3, max_len=65) - small == (3 * 128 - 64) * 2 * 2 * 2 * 8 * 4
+    # What its file holds once is held twice: for the embedding, and laid out anew for the last layer.
+    tied = tiny.save("llama", tmp_path, tie_word_embeddings=True)
+    assert footprint.needed(ModelSpec("tied", str(tied), device="cpu", slots=1, max_len=32)) == small
     numbers = sum(tensor.numel() for tensor in load_file(adapters["kind"] / "adapter_model.safetensors").values())
     # The other one has half the rank.
     alone = needed(slots=1, max_len=32, adapters={"kind": str(adapters["kind"])})

@@ -54,10 +54,11 @@ class ListCache:
         self.computed += len(tokens)
 
 
-def fill(rows: Rows, cache: ListCache, budget: int = 16) -> None:
+def fill(rows: Rows, cache: ListCache, budget: int = 16, widest: int = 1000) -> None:
     """One chunk of prompts; what is complete settles and gets its first token."""
-    group = rows.next_group(budget)
+    group = rows.next_group(budget, widest)
     assert len(group) * max((size for _, size in group), default=0) <= max(budget, 1)
+    assert all(size <= widest for _, size in group)
     for one, size in group:
         cache.write(one.row, one.done, one.tokens[one.done : one.done + size])
         one.done += size
@@ -205,6 +206,17 @@ def test_short_prompts_pass_a_long_one_which_still_gets_on() -> None:
     assert [len(ticket.prompt) for ticket in rows.running] == [5, 6]
     fill(rows, cache, 16)
     assert [one.done for one in rows.filling] == [16]
+
+
+def test_of_one_prompt_no_more_is_computed_at_once_than_is_best() -> None:
+    cache = ListCache(4)
+    rows = Rows(cache)
+    for first in range(2):
+        rows.open(a_ticket(a_prompt(first, 30, [1])))
+    fill(rows, cache, budget=64, widest=12)
+    assert [one.done for one in rows.filling] == [12, 12]
+    fill(rows, cache, budget=64, widest=100)
+    assert [len(ticket.prompt) for ticket in rows.running] == [31, 31]
 
 
 @given(one=st.lists(st.integers(0, 1), max_size=20), other=st.lists(st.integers(0, 1), max_size=20))
