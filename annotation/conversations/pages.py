@@ -13,10 +13,11 @@ from annotation.conversations.queries import (
     candidate_texts,
     chosen_path,
     finished_count,
-    last_turn,
+    newest,
     next_after,
     opening_text,
     rules_for,
+    turns_of,
     type_counts,
 )
 from annotation.conversations.rules import led_nowhere, may_finish, may_write, next_number
@@ -117,7 +118,8 @@ def talk_page(
 ) -> dict[str, Any]:
     """The talk: what was said, and what comes next. `sent` and `error` are those of a message that was refused, `form`
     that of a judgement."""
-    last, path = last_turn(conversation), chosen_path(conversation)
+    turns = turns_of(conversation)
+    last, path = newest(turns), chosen_path(turns)
     language = place.participation.language
     words = place.step.continue_text if last is not None and next_number(last) else place.step.opening_text
     return talk_head(place, conversation) | {
@@ -127,9 +129,9 @@ def talk_page(
         "writing": last is not None and last.state == Turn.State.GENERATING,
         "judging": judge_part(place, last, form) if last is not None and last.state == Turn.State.READY else None,
         "void": last if led_nowhere(last) else None,
-        "slots": _cards(last) if last is not None else [],
+        "slots": _cards(last) if last is not None and last.state == Turn.State.GENERATING else [],
         "composer": _composer(place, conversation, last, sent),
-        "may_finish": may_finish(conversation, place.step, last),
+        "may_finish": may_finish(conversation, place.step, turns),
         "turns_had": len(path),
         "turns_min": place.step.turns.min,
         "advised_over": place.step.turns.advised_max if _is_over(place.step.turns.advised_max, path) else 0,
@@ -142,6 +144,7 @@ def talk_page(
 
 def judge_part(place: Here, turn: Turn, form: JudgementForm | None = None) -> dict[str, Any]:
     """The form of a turn whose answers are complete. Texts are read from the database now."""
+    turn.assignment.participation = place.participation
     document = document_of(turn.conversation.version)
     protocol = document.protocols[turn.assignment.protocol]
     draft = f"{place.step.name}/turn/{turn.pk}"
@@ -180,7 +183,7 @@ def after_page(place: Here, conversation: Conversation, form: JudgementForm | No
     if form is None:
         fields = draft_fields(place.participation, draft) if place.trusted else {}
         form = JudgementForm(assignment, assignment.presentation, document, fields, place.participation.language)
-    path = chosen_path(conversation)
+    path = chosen_path(turns_of(conversation))
     names = [one.name for one in place.step.after]
     return talk_head(place, conversation) | {
         "place": assignment,

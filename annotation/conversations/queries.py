@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from annotation.assignments.models import Assignment
 from annotation.conversations.models import Conversation, Turn
+from annotation.items.models import Candidate
 from annotation.participation.models import Participation
 from annotation.studies.document.steps import ConversationsStep, TurnRules
 from annotation.studies.models import StudyVersion
@@ -29,8 +30,11 @@ def rules_for(step: ConversationsStep, number: int) -> TurnRules:
 
 def open_conversation(participation: Participation, step: str) -> Conversation | None:
     """The talk that is going on; one person has at most one."""
-    talks = Conversation.objects.select_related("version", "participation", "opening")
-    return talks.filter(participation=participation, step=step, state__in=OPEN_STATES).first()
+    talks = Conversation.objects.select_related("version", "opening").defer("version__document")
+    found = talks.filter(participation=participation, step=step, state__in=OPEN_STATES).first()
+    if found is not None:
+        found.participation = participation
+    return found
 
 
 def finished_count(participation: Participation, step: str) -> int:
@@ -60,21 +64,30 @@ def type_counts(participation: Participation, step: ConversationsStep) -> list[T
     ]
 
 
-def last_turn(conversation: Conversation) -> Turn | None:
-    """The newest turn: the tree grows only at its end."""
-    turns = conversation.turns.select_related("item", "assignment__presentation", "chosen", "parent")
-    return turns.order_by("-number", "-attempt").first()
+def turns_of(conversation: Conversation) -> list[Turn]:
+    """The whole tree, with what was chosen and how it was shown; the newest turn last, because the tree grows only at
+    its end."""
+    turns = conversation.turns.select_related("chosen", "assignment__presentation").order_by("number", "attempt")
+    found = list(turns)
+    for turn in found:
+        turn.conversation = conversation
+    return found
 
 
-def chosen_path(conversation: Conversation) -> list[Turn]:
-    """The turns that the talk went along, from the opening to the newest that was judged with an answer chosen."""
-    turns = {turn.pk: turn for turn in conversation.turns.select_related("chosen", "assignment__presentation")}
-    judged = [turn for turn in turns.values() if turn.state == Turn.State.JUDGED and turn.chosen_id]
+def newest(turns: Sequence[Turn]) -> Turn | None:
+    """The last of all turns of a talk."""
+    return turns[-1] if turns else None
+
+
+def chosen_path(turns: Sequence[Turn]) -> list[Turn]:
+    """Of all turns of a talk those that it went along, from the opening to the newest that was judged with an answer
+    chosen."""
+    by_id = {turn.pk: turn for turn in turns}
+    turn = newest([turn for turn in turns if turn.state == Turn.State.JUDGED and turn.chosen_id])
     path: list[Turn] = []
-    turn = max(judged, key=lambda turn: (turn.number, turn.attempt), default=None)
     while turn is not None:
         path.append(turn)
-        turn = turns[turn.parent_id] if turn.parent_id else None
+        turn = by_id[turn.parent_id] if turn.parent_id else None
     return path[::-1]
 
 
@@ -126,13 +139,14 @@ def conversation_of_block(participation: Participation, assignment_id: uuid.UUID
 
 def turn_of(participation: Participation, turn_id: uuid.UUID) -> Turn | None:
     """A turn of this person's own talks."""
-    turns = Turn.objects.select_related("conversation__version", "item", "assignment__presentation")
+    turns = Turn.objects.select_related("conversation__version", "assignment__presentation")
+    turns = turns.defer("conversation__version__document")
     return turns.filter(pk=turn_id, conversation__participation=participation).first()
 
 
 def candidate_texts(turn: Turn) -> dict[str, str]:
     """Slot letter → final text, read from the database now (I6)."""
-    by_id = {str(candidate.pk): candidate for candidate in turn.item.candidates.all()}
+    by_id = {str(candidate.pk): candidate for candidate in Candidate.objects.filter(item=turn.item_id)}
     return {slot: by_id[pk].text for slot, pk in turn.assignment.presentation.slots().items()}
 
 

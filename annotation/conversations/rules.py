@@ -1,7 +1,9 @@
 """Who may do what in a live talk, as small predicates."""
 
+from collections.abc import Sequence
+
 from annotation.conversations.models import Conversation, Turn
-from annotation.conversations.queries import chosen_path
+from annotation.conversations.queries import chosen_path, newest
 from annotation.studies.document.steps import ConversationsStep
 
 UNDER_WAY = (Turn.State.GENERATING, Turn.State.READY)
@@ -24,11 +26,11 @@ def may_write(conversation: Conversation, step: ConversationsStep, last: Turn | 
     return step.turns.max is None or next_number(last) < step.turns.max
 
 
-def may_finish(conversation: Conversation, step: ConversationsStep, last: Turn | None) -> bool:
+def may_finish(conversation: Conversation, step: ConversationsStep, turns: Sequence[Turn]) -> bool:
     """Whether the talk can be ended: it had its least number of turns, and nothing waits to be judged."""
-    if conversation.state != Conversation.State.OPEN or is_under_way(last):
+    if conversation.state != Conversation.State.OPEN or is_under_way(newest(turns)):
         return False
-    return len(chosen_path(conversation)) >= step.turns.min
+    return len(chosen_path(turns)) >= step.turns.min
 
 
 def next_number(last: Turn | None) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 
-from django.db.models import Count, QuerySet
+from django.db.models import BooleanField, Count, ExpressionWrapper, QuerySet
 
 from annotation.common.errors import DomainError
 from annotation.items.gold import GoldRules
@@ -16,7 +16,7 @@ from annotation.studies.loading import read_document
 from annotation.studies.models import Study
 from annotation.studies.queries import document_of
 from models_serving.catalog.models import ServedModel
-from models_serving.catalog.queries import taking_work
+from models_serving.catalog.queries import is_open
 
 MOST_GOLD_PROBLEMS = 20
 
@@ -25,8 +25,8 @@ def servable(rules: ModelRules) -> tuple[dict[str, ServedModel], dict[str, str]]
     """The pool's entries that can be drawn, each with its served model in pool order; and the others, each with why
     it cannot."""
     names = {entry.served_name for entry in rules.pool}
-    served = {model.name: model for model in ServedModel.objects.filter(name__in=names)}
-    open_ones = set(taking_work().filter(name__in=names).values_list("name", flat=True))
+    open_now = ExpressionWrapper(is_open(), BooleanField())
+    served = {model.name: model for model in ServedModel.objects.filter(name__in=names).annotate(open_now=open_now)}
     usable: dict[str, ServedModel] = {}
     excluded: dict[str, str] = {}
     for entry in rules.pool:
@@ -35,7 +35,7 @@ def servable(rules: ModelRules) -> tuple[dict[str, ServedModel], dict[str, str]]
             excluded[entry.name] = "not in the catalogue"
         elif not model.enabled:
             excluded[entry.name] = "disabled"
-        elif model.name not in open_ones:
+        elif not model.open_now:
             excluded[entry.name] = "drained"
         else:
             usable[entry.name] = model

@@ -72,7 +72,6 @@ class CatalogBoard:
             endpoints = [one for one, endpoint in left.items() if needs <= honoured(endpoint)]
             if not endpoints:
                 return nobody_able(left.values(), needs)
-            OpenRequest.objects.filter(endpoint__in=endpoints, until__lte=now).delete()
             taken = under_way(endpoints, now)
             standings = [_standing(one, taken[one.pk], live=self._live) for one in endpoints]
             numbers = {number for number, one in enumerate(endpoints) if one.pk in tried}
@@ -89,9 +88,10 @@ class CatalogBoard:
         ticket: Ticket = place.ticket
         now = self._clock()
         with transaction.atomic():
-            # the endpoint's row first, as takers do: they clear away what is overdue, which this place may be
+            # the endpoint's row first, as takers do, so that no two of these delete the same rows in different orders
             self._note_end(place.key, end, now)
-            OpenRequest.objects.filter(pk=ticket.row).delete()
+            # what nobody gave back counts no more once its time is over, and is cleared away here
+            OpenRequest.objects.filter(Q(pk=ticket.row) | Q(endpoint=place.key, until__lte=now)).delete()
             if waited is not None and end is not None and (seconds := _first_token(end)) is not None:
                 seconds += waited
                 FirstToken.objects.create(endpoint_id=place.key, load=ticket.load, seconds=seconds, at=now)

@@ -49,10 +49,14 @@ def enabled_models() -> QuerySet[ServedModel]:
 
 def taking_work() -> QuerySet[ServedModel]:
     """The enabled models that can be asked: not all of their endpoints drain or are switched off."""
+    return enabled_models().filter(is_open())
+
+
+def is_open() -> Q:
+    """Of a model: not all of its endpoints drain or are switched off."""
     rows = ServedEndpoint.objects.filter(served_model=OuterRef("pk"))
-    on = Exists(rows.filter(state=ServedEndpoint.State.ON))
     # one that was never asked has no row yet
-    return enabled_models().filter(on | ~Exists(rows))
+    return Exists(rows.filter(state=ServedEndpoint.State.ON)) | ~Exists(rows)
 
 
 def answering(now: datetime) -> QuerySet[ServedModel]:

@@ -16,11 +16,12 @@ from annotation.conversations.queries import (
     after_assignments,
     chosen_path,
     finished_count,
-    last_turn,
     messages_of,
+    newest,
     next_after,
     open_conversation,
     step_of,
+    turns_of,
     type_counts,
 )
 from annotation.conversations.rules import is_under_way, may_finish
@@ -82,7 +83,7 @@ def finish_conversation(*, conversation_id: uuid.UUID, participation: Participat
         if conversation.state != Conversation.State.OPEN:
             return conversation
         step = step_of(conversation.version, conversation.step)
-        if not may_finish(conversation, step, last_turn(conversation)):
+        if not may_finish(conversation, step, turns_of(conversation)):
             words = _("A conversation has at least %(least)s turns, each with its answers judged.")
             raise ConflictError(words % {"least": step.turns.min})
         _open_blocks(conversation, step, now)
@@ -113,7 +114,7 @@ def abandon_conversation(*, conversation_id: uuid.UUID, participation: Participa
         conversation.state, conversation.finished_at = Conversation.State.ABANDONED, now
         conversation.save(update_fields=["state", "finished_at"])
         give_room_back(participation=participation, now=now)
-        last = last_turn(conversation)
+        last = newest(turns_of(conversation))
         if last is not None and is_under_way(last):
             void_turn(turn=last, reason="abandoned", now=now)
         for place in after_assignments(conversation, step_of(conversation.version, conversation.step)):
@@ -132,10 +133,12 @@ def void_turn(*, turn: Turn, reason: str, now: datetime) -> None:
 
 def lock_conversation(conversation_id: uuid.UUID, participation: Participation) -> Conversation:
     """The person's own talk, locked until the transaction ends; else it does not exist."""
-    talks = Conversation.objects.select_for_update(of=("self",)).select_related("version", "participation")
+    talks = Conversation.objects.select_for_update(of=("self",)).select_related("version", "opening")
+    talks = talks.defer("version__document")
     conversation = talks.filter(pk=conversation_id, participation=participation).first()
     if conversation is None:
         raise NotFoundError(_("There is no such conversation."))
+    conversation.participation = participation
     return conversation
 
 
@@ -153,7 +156,7 @@ def check_type(*, participation: Participation, step: ConversationsStep, kind: s
 def _open_blocks(conversation: Conversation, step: ConversationsStep, now: datetime) -> None:
     """One place a block: about the opening exchange under the letters it was shown with, or about the whole talk, which
     is an item of its own."""
-    path = chosen_path(conversation)
+    path = chosen_path(turns_of(conversation))
     whole: Item | None = None
     for block in step.after:
         if block.about == "opening":

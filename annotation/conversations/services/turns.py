@@ -15,7 +15,15 @@ from annotation.assignments.services import assign_to_author, present_candidates
 from annotation.common.errors import ConflictError, NotFoundError
 from annotation.common.seeds import derive_seed
 from annotation.conversations.models import Conversation, Turn
-from annotation.conversations.queries import chosen_path, last_turn, messages_of, opening_text, rules_for, step_of
+from annotation.conversations.queries import (
+    chosen_path,
+    messages_of,
+    newest,
+    opening_text,
+    rules_for,
+    step_of,
+    turns_of,
+)
 from annotation.conversations.rules import is_under_way, may_write, next_number
 from annotation.conversations.services.admission import AdmissionNeededError, hold_room
 from annotation.conversations.services.conversations import close_if_answered, lock_conversation, void_turn
@@ -47,18 +55,19 @@ def start_turn(*, conversation_id: uuid.UUID, participation: Participation, spok
     `AdmissionNeededError` where the talk's room was given to somebody else meanwhile."""
     with transaction.atomic():
         conversation = lock_conversation(conversation_id, participation)
-        spoken = _as_shared(conversation, spoken)
-        earlier = conversation.turns.filter(key=spoken.key).first()
+        turns = turns_of(conversation)
+        spoken = _as_shared(conversation, turns, spoken)
+        earlier = next((turn for turn in turns if turn.key == spoken.key), None)
         if earlier is not None:
             return _same(earlier, spoken)
         step = step_of(conversation.version, conversation.step)
-        last = last_turn(conversation)
+        last = newest(turns)
         if is_under_way(last):
             raise ConflictError(_("The answers to your last message come first."))
         if not may_write(conversation, step, last):
             raise ConflictError(_("This conversation takes no more messages."))
         hold_room(participation=participation, step=step, now=now)
-        return _open_turn(conversation, step, last, spoken, now)
+        return _open_turn(conversation, step, turns, spoken, now)
 
 
 def retry_turn(*, turn_id: uuid.UUID, participation: Participation, key: str, now: datetime) -> Turn:
@@ -151,11 +160,10 @@ def enqueue(candidate_ids: Sequence[uuid.UUID], countdown: float = 0) -> None:
         transaction.on_commit(send, robust=True)
 
 
-def _as_shared(conversation: Conversation, spoken: Spoken) -> Spoken:
+def _as_shared(conversation: Conversation, turns: Sequence[Turn], spoken: Spoken) -> Spoken:
     """A talk with a shared first message begins with it, whatever was posted."""
     shared = opening_text(conversation)
-    begun = conversation.turns.filter(state=Turn.State.JUDGED).exclude(chosen=None).exists()
-    return replace(spoken, text=shared) if shared and not begun else spoken
+    return replace(spoken, text=shared) if shared and not chosen_path(turns) else spoken
 
 
 def _same(earlier: Turn, spoken: Spoken) -> Turn:
@@ -165,9 +173,9 @@ def _same(earlier: Turn, spoken: Spoken) -> Turn:
 
 
 def _open_turn(
-    conversation: Conversation, step: ConversationsStep, last: Turn | None, spoken: Spoken, now: datetime
+    conversation: Conversation, step: ConversationsStep, turns: Sequence[Turn], spoken: Spoken, now: datetime
 ) -> Turn:
-    path = chosen_path(conversation)
+    last, path = newest(turns), chosen_path(turns)
     parent = path[-1] if path else None
     number = next_number(last)
     attempt = last.attempt + 1 if last is not None and last.number == number else 0
@@ -218,6 +226,7 @@ def _own_turn(turn_id: uuid.UUID, participation: Participation) -> Turn:
     turns = Turn.objects.select_for_update(of=("self",)).select_related(
         "conversation__version", "conversation__participation", "item", "assignment__presentation"
     )
+    turns = turns.defer("conversation__version__document")
     turn = turns.filter(pk=turn_id, conversation__participation=participation).first()
     if turn is None:
         raise NotFoundError(_("There is no such turn."))
@@ -242,4 +251,4 @@ def _answer_anew(turn: Turn, judgement: Judgement, now: datetime) -> None:
     step = step_of(talk.version, talk.step)
     hold_room(participation=talk.participation, step=step, now=now)
     spoken = Spoken(turn.user_text, f"again-{judgement.pk}", {"after_none": str(turn.pk)})
-    _open_turn(talk, step, turn, spoken, now)
+    _open_turn(talk, step, turns_of(talk), spoken, now)

@@ -93,7 +93,7 @@ def message(request: HttpRequest, place: Here) -> HttpResponseBase:
     except AdmissionNeededError:
         sent = {name: [str(value) for value in values] for name, values in request.POST.lists()}
         return _wait_with(request, place, talk_page(place, conversation, sent=sent))
-    return answered(request, place)
+    return answered(request, place, conversation)
 
 
 @takes_forms
@@ -116,16 +116,16 @@ def judge(request: HttpRequest, place: Here, turn: UUID) -> HttpResponseBase:
         error.form.fields = {**error.form.fields, "key": [key_of(request)]}
         context = talk_page(place, conversation, form=error.form)
         return shown(request, "talk", place, context, status=422)
-    return answered(request, place)
+    return answered(request, place, conversation)
 
 
 @takes_forms
 def stop(request: HttpRequest, place: Here, turn: UUID) -> HttpResponseBase:
     """Stop answers that are being written."""
-    _open(request, place)
+    conversation = _open(request, place)
     _is_here(place)
     stop_turn(turn_id=turn, participation=place.participation, now=timezone.now())
-    return answered(request, place)
+    return answered(request, place, conversation)
 
 
 @takes_forms
@@ -138,7 +138,7 @@ def retry(request: HttpRequest, place: Here, turn: UUID) -> HttpResponseBase:
     except AdmissionNeededError:
         context = talk_page(place, conversation) | {"key": key_of(request), "retrying": True}
         return _wait_with(request, place, context)
-    return answered(request, place)
+    return answered(request, place, conversation)
 
 
 @takes_forms
@@ -205,11 +205,10 @@ def to_talk(place: Here) -> HttpResponse:
     return redirect("conversations:talk", place.participation.pk, place.step.name)
 
 
-def answered(request: HttpRequest, place: Here) -> HttpResponseBase:
+def answered(request: HttpRequest, place: Here, conversation: Conversation) -> HttpResponseBase:
     """The talk as it is now: for the page's script at once, so that it can put the new part in its place, and with the
     answers that are being written; else by a redirect, so that a reload sends nothing again."""
-    conversation = open_conversation(place.participation, place.step.name)
-    if "X-PV-Form" not in request.headers or conversation is None:
+    if "X-PV-Form" not in request.headers or conversation.state != Conversation.State.OPEN:
         return to_talk(place)
     context = talk_page(place, conversation)
     page = shown(request, "talk", place, context)

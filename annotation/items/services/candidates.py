@@ -48,7 +48,7 @@ def add_candidates(
     picks = made_by.draw(
         k=recipe.k, pool=list(usable), chosen=chosen, rng=random.Random(draw_seed), principles=principles
     )
-    candidates = []
+    candidates, draws = [], []
     for position, pick in enumerate(picks):
         candidate = Candidate(item=item, position=position, recipe=recipe.recipe)
         candidate.due_at = None if made_by.together and position else now
@@ -57,9 +57,10 @@ def add_candidates(
         _take(candidate, pick, rules, messages, derive_seed(seed, "sample", position))
         if made_by.together:
             _ask_for_all(candidate, recipe.k)
-        candidate.save()
-        _note_draw(candidate, pick, exclusions=excluded, seed=draw_seed, reason="first", now=now)
         candidates.append(candidate)
+        draws.append(_draw(candidate, pick, exclusions=excluded, seed=draw_seed, reason="first", now=now))
+    Candidate.objects.bulk_create(candidates)
+    Draw.objects.bulk_create(draws)
     return candidates
 
 
@@ -88,7 +89,7 @@ def replace_candidate(*, candidate: Candidate, rules: ModelRules, now: datetime)
         if one.pk == candidate.pk:
             one.state, one.due_at = Candidate.State.QUEUED, now
         one.save()
-        _note_draw(one, pick, exclusions=excluded | silent | taken, seed=seed, reason="replacement", now=now)
+        _draw(one, pick, exclusions=excluded | silent | taken, seed=seed, reason="replacement", now=now).save()
     return True
 
 
@@ -141,10 +142,10 @@ def _ask_for_all(candidate: Candidate, answers: int) -> None:
     candidate.request["answers"] = answers
 
 
-def _note_draw(
+def _draw(
     candidate: Candidate, pick: Pick, *, exclusions: dict[str, str], seed: int, reason: str, now: datetime
-) -> None:
-    Draw.objects.create(
+) -> Draw:
+    return Draw(
         candidate=candidate,
         pool_entry=pick.entry,
         probability=pick.probability,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import OuterRef, Subquery
 
 from annotation.items.asking import texts_in
 from annotation.items.models import Candidate, Generation, Item
@@ -27,11 +27,12 @@ def claim_generation(*, candidate_id: uuid.UUID, lease_until: datetime, now: dat
         queued = Candidate.objects.filter(pk=candidate_id, state=Candidate.State.QUEUED, due_at__isnull=False)
         if queued.update(state=Candidate.State.RUNNING) != 1:
             return None
-        candidate = Candidate.objects.select_related("served_model", "item").get(pk=candidate_id)
-        earlier = candidate.generations.aggregate(last=Max("attempt"))["last"] or 0
+        last = Generation.objects.filter(candidate=OuterRef("pk")).order_by("-attempt").values("attempt")[:1]
+        candidates = Candidate.objects.select_related("served_model", "item").annotate(last_attempt=Subquery(last))
+        candidate = candidates.get(pk=candidate_id)
         return Generation.objects.create(
             candidate=candidate,
-            attempt=earlier + 1,
+            attempt=(candidate.last_attempt or 0) + 1,
             lease_until=lease_until,
             pool_entry=candidate.pool_entry,
             served_model=candidate.served_model,

@@ -223,12 +223,12 @@ def test_letting_people_in_asks_no_more_of_the_database_the_more_there_are(
     everybody = people(admitting(), 30)
     asks(everybody[0], at())
     asks(everybody[1], at(1))
-    # a savepoint (two), the models' lock, room taken back (two), who is there, the pool's models (two)
-    with django_assert_num_queries(8):
+    # a savepoint (two), the models' lock, room taken back (two), who is there, the pool's models
+    with django_assert_num_queries(7):
         admit_waiting(now=at(2))
     for second, person in enumerate(everybody[2:]):
         asks(person, at(3 + second))
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(7):
         admit_waiting(now=at(40))
 
 

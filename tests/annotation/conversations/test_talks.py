@@ -9,7 +9,7 @@ from annotation.assignments.models import Assignment
 from annotation.common.errors import ConflictError
 from annotation.conversations.models import Conversation, Turn
 from annotation.conversations.my_data import my_conversations
-from annotation.conversations.queries import after_assignments, chosen_path, step_of, type_counts
+from annotation.conversations.queries import after_assignments, chosen_path, step_of, turns_of, type_counts
 from annotation.conversations.services.conversations import (
     TypeRefusedError,
     abandon_conversation,
@@ -105,7 +105,7 @@ def test_a_talk_cannot_be_finished_while_answers_wait_to_be_judged() -> None:
 
 def test_finishing_opens_one_place_a_block_about_the_opening_and_about_the_whole() -> None:
     talk = talked(talks.talker())
-    opening = chosen_path(talk)[0]
+    opening = chosen_path(turns_of(talk))[0]
     assert finish(talk).state == Conversation.State.AFTER
     first, second = blocks(talk)
     assert (first.protocol, first.item_id, first.presentation.order) == (
@@ -156,7 +156,7 @@ def test_the_path_leaves_out_turns_that_led_nowhere() -> None:
     talks.judged(again)
     second = talks.answered(talk, "Second")
     talks.judged(second)
-    assert chosen_path(talk) == [again, second]
+    assert chosen_path(turns_of(talk)) == [again, second]
     assert refused in talk.turns.all()
 
 

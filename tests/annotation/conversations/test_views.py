@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from annotation.conversations.models import Conversation, Turn
 from annotation.conversations.services.conversations import finish_conversation
+from annotation.conversations.services.generation import generate
 from annotation.items.models import Candidate
 from annotation.judgements.models import Judgement
 from annotation.participation.models import Participation
@@ -38,6 +41,11 @@ def page(client: Client, person: Participation) -> Page:
 
 def send(client: Client, form: Any, **fields: Any) -> Any:
     return client.post(form.action, form.values | {name.replace("_", "-"): value for name, value in fields.items()})
+
+
+def statements(queries: CaptureQueriesContext) -> list[str]:
+    """What was asked, without the marks of transactions inside the test's own."""
+    return [one["sql"] for one in queries if not one["sql"].startswith(("SAVEPOINT", "RELEASE"))]
 
 
 def talking(person: Participation, turns: int = 1) -> Conversation:
@@ -100,6 +108,36 @@ def test_a_message_sent_by_the_pages_script_is_answered_with_the_talk_itself(
     assert client.post(form.action, fields, headers={"X-PV-Form": "1"}).status_code == 200
     assert client.post(form.action, fields).headers["Location"] == address(person)
     assert Turn.objects.count() == 1
+
+
+@pytest.mark.parametrize("turns", [0, 3])
+def test_a_message_and_the_page_that_follows_take_as_many_statements_late_in_a_talk_as_at_its_beginning(
+    client: Client, person: Participation, turns: int
+) -> None:
+    talking(person, turns)
+    fields = page(client, person).forms["message"].values | {"message": "Hello"}
+    with CaptureQueriesContext(connection) as queries:
+        client.post(address(person, "message"), fields, headers=SCRIPT)
+    # session, participation and talk; the talk is locked and its turns are read; item, models, candidates, draws,
+    # place, showing, turn. The page: the turns, the receipts of those judged, twice how many talks are finished.
+    assert len(statements(queries)) == 3 + 2 + 7 + 3 + bool(turns)
+
+
+def test_a_job_asks_its_model_after_seven_statements(person: Participation) -> None:
+    talk = talks.conversation(person)
+    talks.judged(talks.answered(talk))
+    candidate = talks.said(talk, "And more?").item.candidates.order_by("position")[0]
+    with CaptureQueriesContext(connection) as queries:
+        generate(candidate_id=candidate.pk, clock=timezone.now)
+    asked = [sql.split('"')[1] for sql in statements(queries)]
+    assert asked[:7] == [
+        # the turn; the candidate is claimed and read, and its attempt begins
+        *("conversations_turn", "items_candidate", "items_candidate", "items_generation"),
+        # the model's endpoints are locked, what is under way there is counted, and a place is taken
+        *("catalog_servedendpoint", "catalog_openrequest", "catalog_openrequest"),
+    ]
+    # what comes next is the end of the answer
+    assert (asked[7], "catalog_firsttoken" in asked) == ("catalog_servedendpoint", True)
 
 
 def test_only_answers_that_are_being_written_come_as_a_stream_and_only_to_who_can_read_one(
