@@ -141,7 +141,7 @@ if CELERY_BROKER_URL.startswith("filesystem://"):
         "processed_folder": str(_done),
         "control_folder": str(DATA_DIR / "broker" / "control"),
         "store_processed": True,
-        # a job waits half of it for its pick-up, and somebody waits for the job's first token
+        # messages ring; this is for a worker that was full when one came
         "polling_interval": 0.02,
     }
 CELERY_TASK_IGNORE_RESULT = True

@@ -1,6 +1,7 @@
 """The embedded broker's files are whole whenever a worker looks."""
 
 import multiprocessing
+import os
 import threading
 from pathlib import Path
 
@@ -49,6 +50,29 @@ def test_a_worker_never_reads_half_a_message_and_misses_none(connection: Connect
     for sender in senders:
         sender.join(timeout=30)
     assert sorted(got) == list(range(SENT))
+
+
+def test_who_waits_is_woken_by_a_message_and_never_by_the_clock(connection: Connection, tmp_path: Path) -> None:
+    # nobody looks again in the time of this test
+    connection.transport_options["polling_interval"] = 3600
+    got: list[int] = []
+    queue = Queue("jobs", Exchange(""), routing_key="jobs", durable=True)
+    # the bell of a process that was killed
+    killed = tmp_path / "control" / "killed.bell"
+    os.mkfifo(killed)
+    with Consumer(
+        connection.channel(), queue, callbacks=[lambda body, message: (got.append(body["number"]), message.ack())]
+    ):
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=0.01)
+        sender = threading.Timer(0.2, _send, (connection.transport_options, 0))
+        sender.start()
+        while len(got) < SENT // 2:
+            connection.drain_events(timeout=30)
+        sender.join()
+        assert len(list(tmp_path.glob("control/*.bell"))) == 1
+    connection.release()
+    assert (sorted(got), killed.exists(), list(tmp_path.glob("control/*.bell"))) == (list(range(SENT // 2)), False, [])
 
 
 def test_two_that_bind_at_once_never_read_an_empty_table(connection: Connection) -> None:
