@@ -12,8 +12,10 @@ from time import monotonic
 
 from annotation.conversations.live import Entry, Follower, Said, TurnEvent
 
-# what comes within one look is told together
-LOOK_EVERY = 0.02
+# seconds between two looks of a reader: what comes within them is told together. Who is nearly alone looks more often,
+# and all readers of a process together look so many times a second
+SHORTEST, LONGEST = 0.003, 0.02
+LOOKS_A_SECOND = 2_000
 ONE_READ = 1 << 16
 
 
@@ -68,6 +70,11 @@ def _ends_with_a_line(handle: int) -> bool:
     return size == 0 or os.pread(handle, 1, size - 1) == b"\n"
 
 
+def pause_among(readers: int) -> float:
+    """Seconds until the next look of one of so many readers."""
+    return min(max(readers / LOOKS_A_SECOND, SHORTEST), LONGEST)
+
+
 class _Reader:
     """Remembers how far it has read. Reading what is new of a small local file takes microseconds, so it is done in the
     event loop."""
@@ -89,9 +96,13 @@ class _Reader:
     async def wait(self, at_most: float) -> list[Entry]:
         until = monotonic() + at_most
         news = self.news()
-        while not news and (left := until - monotonic()) > 0:
-            await asyncio.sleep(min(LOOK_EVERY, left))
-            news = self.news()
+        _waiting.add(self)
+        try:
+            while not news and (left := until - monotonic()) > 0:
+                await asyncio.sleep(min(pause_among(len(_waiting)), left))
+                news = self.news()
+        finally:
+            _waiting.discard(self)
         return news
 
     def news(self) -> list[Entry]:
@@ -121,3 +132,7 @@ class _Reader:
             part = os.pread(self._handle, ONE_READ, self.offset + len(fresh))
             fresh += part
         return fresh
+
+
+# of this process
+_waiting: set[_Reader] = set()

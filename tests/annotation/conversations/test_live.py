@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from annotation.conversations import live_files
 from annotation.conversations.live import TurnEvent, TurnLog
-from annotation.conversations.live_files import FileTurnLog
+from annotation.conversations.live_files import FileTurnLog, pause_among
 from annotation.conversations.live_redis import RedisTurnLog
 from annotation.conversations.relay import ASK_DATABASE_EVERY
 
@@ -113,6 +114,21 @@ def test_a_follower_gets_what_is_there_and_then_what_comes(log: TurnLog) -> None
         return [[entry.event.text for entry in batch] for batch in (first, second, third)]
 
     assert asyncio.run(follow()) == [["before"], ["after"], []]
+
+
+def test_the_more_wait_the_seldomer_each_of_them_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [pause_among(readers) for readers in (1, 6, 20, 40, 1000)] == [0.003, 0.003, 0.01, 0.02, 0.02]
+    counted: set[int] = set()
+    monkeypatch.setattr(live_files, "pause_among", lambda readers: counted.add(readers) or 0.001)
+
+    async def all_wait() -> None:
+        async with FileTurnLog(tmp_path).follow(uuid.uuid4()) as one, FileTurnLog(tmp_path).follow(uuid.uuid4()) as two:
+            await one.wait(0.002)
+            await asyncio.gather(one.wait(0.002), two.wait(0.002))
+            await two.wait(0.002)
+
+    asyncio.run(all_wait())
+    assert counted == {1, 2}
 
 
 def test_a_follower_can_begin_in_the_middle(log: TurnLog) -> None:
