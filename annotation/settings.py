@@ -108,7 +108,8 @@ else:
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
         "min_size": 1,
         "max_size": read_int("DATABASE_POOL", 20, least=1),
-        "timeout": 20,
+        # as long as with SQLite: who waits for their turn gets it, and an error would only be tried again
+        "timeout": 60,
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
@@ -150,6 +151,8 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "annotation.conversations.tasks.generate_candidate": {"queue": "generation"},
+    # behind the answers of others it would come too late
+    "annotation.conversations.tasks.stop_answers": {"queue": "upkeep"},
     "annotation.items.tasks.run_batch": {"queue": "generation"},
     # it waits for a dozen answers
     "models_serving.catalog.tasks.try_endpoint": {"queue": "generation"},

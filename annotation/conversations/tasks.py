@@ -14,6 +14,11 @@ def generate_candidate(candidate_id: str) -> None:
     generate(candidate_id=uuid.UUID(candidate_id), clock=timezone.now)
 
 
+@shared_task(name="annotation.conversations.tasks.stop_answers")
+def stop_answers(participation_id: str) -> None:
+    sweeping.stop_answers(participation_id=uuid.UUID(participation_id), now=timezone.now())
+
+
 @shared_task(name="annotation.conversations.tasks.sweep_generations")
 def sweep_generations() -> None:
     sweeping.sweep_generations(now=timezone.now())

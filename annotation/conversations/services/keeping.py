@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 import structlog
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
 from annotation.common.connections import let_go
 from annotation.items.models import Generation
@@ -64,7 +64,10 @@ class Keeper:
         with self._lock:
             held, renewing = set(self._held), moment - self._renewed_at >= RENEW_EVERY
         try:
-            gone = held - still_running(held, lease_until=now + LEASE if renewing else None)
+            # a pool may let wait for it, and a lease counts from when it is written
+            connection.ensure_connection()
+            until = now + timedelta(seconds=self._clock() - moment) + LEASE
+            gone = held - still_running(held, lease_until=until if renewing else None)
         except DatabaseError as error:
             log.warning("leases_not_kept", error=type(error).__name__)
         else:

@@ -1,11 +1,12 @@
 """What a scheduled job puts right: attempts whose worker is gone, messages that were lost, answers for people who have
 left, logs that nobody needs."""
 
+import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, QuerySet
 from django.db.models.functions import Coalesce
 
 from annotation.conversations.live import TurnEvent, turn_log
@@ -23,13 +24,18 @@ LOG_KEPT_AFTER_THE_TURN = timedelta(hours=1)
 def sweep_generations(*, now: datetime) -> dict[str, int]:
     """Take up what was left lying. Any number of sweeps at once do it once: each row is claimed by a conditional
     update."""
-    left = _void_left(now)
+    left = _void_left(_of_who_left(), now)
     # those of item sets belong to the set's job
     expired = Generation.objects.filter(
         state=Generation.State.RUNNING, lease_until__lt=now, candidate__item__turn__isnull=False
     ).select_related("candidate")
     lost = [_take_up(generation, now) for generation in expired]
     return {"left": left, "lost": sum(lost), "sent_again": sum(1 for _ in _send_again(now))}
+
+
+def stop_answers(*, participation_id: uuid.UUID, now: datetime) -> int:
+    """End what is under way for one who has just left, before a sweep comes. How many turns that were."""
+    return _void_left(_of_who_left().filter(conversation__participation=participation_id), now)
 
 
 def prune_turn_logs(*, now: datetime) -> int:
@@ -44,10 +50,15 @@ def prune_turn_logs(*, now: datetime) -> int:
     return dropped
 
 
-def _void_left(now: datetime) -> int:
-    """Stop the answers of whoever withdrew, or was away for too long: nobody will see them."""
+def _of_who_left() -> QuerySet[Turn]:
+    """Turns whose answers are under way for whoever withdrew, or was away for too long: nobody will see them."""
     generating = Turn.objects.filter(state=Turn.State.GENERATING)
-    left = generating.exclude(conversation__participation__state=Participation.State.ACTIVE)
+    return generating.exclude(conversation__participation__state=Participation.State.ACTIVE)
+
+
+def _void_left(left: QuerySet[Turn], now: datetime) -> int:
+    """Stop their answers; each is looked at again under its lock."""
+    generating = Turn.objects.filter(state=Turn.State.GENERATING)
     voided = 0
     for pk in list(left.values_list("pk", flat=True)):
         with transaction.atomic():

@@ -10,6 +10,7 @@ from annotation.accounts.models import Annotator, Identity
 from annotation.accounts.services import erase_identity, record_audit
 from annotation.common.errors import ConflictError
 from annotation.items.services.written import hold_written
+from annotation.participation.left import tell_withdrawn
 from annotation.participation.models import Draft, Participation, Withdrawal
 from annotation.participation.rules import may_withdraw
 from annotation.participation.services.moving import MOVED
@@ -21,8 +22,8 @@ log = structlog.get_logger()
 
 def withdraw(*, participation: Participation, reason: str, actor: str, now: datetime) -> Withdrawal:
     """Leave a tombstone, end it, give seats back, erase drafts and who the person is outside, hold back what others
-    were to judge of what they wrote, and write the audit log. From now on no export has any row of theirs. The second
-    time gives the first tombstone."""
+    were to judge of what they wrote, have answers stopped that are on their way, and write the audit log. From now on
+    no export has any row of theirs. The second time gives the first tombstone."""
     with transaction.atomic():
         rows = Participation.objects.select_for_update(of=("self",), no_key=True)
         locked = rows.select_related("version", "annotator").get(pk=participation.pk)
@@ -44,6 +45,7 @@ def withdraw(*, participation: Participation, reason: str, actor: str, now: date
         _erase_who(locked)
         tombstone: Withdrawal = Withdrawal.objects.create(participation=locked, reason=reason, at=now)
         record_audit(actor=actor, action="withdraw", subject=f"participation {locked.pk}", now=now)
+        tell_withdrawn(locked.pk)
     participation.refresh_from_db(fields=[*MOVED, "annotator", "panel_study_id", "panel_session_id"])
     log.info("participation_withdrawn", participation=str(participation.pk), reason=reason)
     return tombstone

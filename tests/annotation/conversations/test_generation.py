@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.utils import timezone
 
 from annotation.assignments.models import Assignment
@@ -16,11 +17,12 @@ from annotation.conversations.services.settling import settle_failure, settle_su
 from annotation.conversations.services.sweeping import prune_turn_logs, sweep_generations
 from annotation.items.models import Candidate, Draw, Generation
 from annotation.items.services.generations import claim_generation, still_running
+from annotation.participation.services import withdraw
 from models_serving.backends import scripted
 from models_serving.catalog.models import FirstToken, ServedModel
 from models_serving.client import asking, choosing
 from models_serving.contracts import Endpoint, Failed, Finished, GenerationRequest, Timings, Usage
-from tests.factories import talks
+from tests.factories import participations, talks
 
 pytestmark = pytest.mark.django_db
 Attempt = tuple[str, int, str, str]
@@ -326,6 +328,23 @@ def test_leaving_a_talk_stops_its_jobs_and_keeps_what_was_said() -> None:
     assert still_running([running.pk], lease_until=timezone.now()) == set()
     turn.refresh_from_db()
     assert (turn.state, turn.user_text, attempts(turn)) == ("void", "Hello there", [("m-one", 1, "cancelled", "")])
+
+
+def test_a_withdrawal_stops_the_persons_answers_at_once_and_nobody_elses(
+    monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    # a worker that takes messages at once
+    monkeypatch.setitem(current_app.conf, "task_always_eager", True)
+    theirs = turn_with({"text": "x"})
+    others = talks.said(talks.conversation(participations.participation(theirs.conversation.participation.study)))
+    running = claimed(theirs, seconds=-30)
+    with django_capture_on_commit_callbacks(execute=True):
+        withdraw(participation=theirs.conversation.participation, reason="person", actor="x", now=timezone.now())
+    for turn in (theirs, others):
+        turn.refresh_from_db()
+    assert still_running([running.pk]) == set()
+    assert [turn.state for turn in (theirs, others)] == ["void", "generating"]
+    assert [event.kind for event in talks.events(theirs)] == ["void"]
 
 
 def test_a_job_of_a_left_talk_does_nothing() -> None:

@@ -110,3 +110,14 @@ def test_answers_go_on_while_the_database_is_away_and_their_leases_are_kept_as_s
         assert keeper.keeps(one, now)
     one.refresh_from_db()
     assert one.lease_until == now + LEASE
+
+
+def test_a_lease_counts_from_when_it_is_written_however_late_the_database_was_reached() -> None:
+    now, one = timezone.now(), under_way()[0]
+    # when the keeper was made, when the look began, and when it had a connection
+    moments = iter([0.0, RENEW_EVERY, RENEW_EVERY + 20])
+    keeper = Keeper(lambda: next(moments))
+    with keeper.holding(one):
+        assert keeper.keeps(one, now)
+    one.refresh_from_db()
+    assert one.lease_until == now + timedelta(seconds=20) + LEASE
