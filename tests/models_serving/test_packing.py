@@ -101,8 +101,10 @@ def test_a_packed_model_says_what_transformers_says_of_the_same_files(folders: d
 
 
 @can_pack
-@every_dtype
-@every_kind
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [*((kind, torch.float32) for kind in tiny.KINDS), *((kind, torch.bfloat16) for kind in ("llama", "gemma2", "phi"))],
+)
 def test_an_answer_is_the_same_to_the_bit_whoever_shares_the_batch(
     folders: dict[str, Path], kind: str, dtype: torch.dtype
 ) -> None:
@@ -114,14 +116,14 @@ def test_an_answer_is_the_same_to_the_bit_whoever_shares_the_batch(
     assert (model.checked["exact"], model.facts["seeds"]) == (True, "exact")
     loaded = load(spec)
     prompt = [(5 + 37 * position) % 290 + 5 for position in range(230)]
-    wanted = Parameters(30, seed=7, temperature=1.0, top_p=0.9, logprobs=True, repetition_penalty=1.2)
+    wanted = Parameters(12, seed=7, temperature=1.0, top_p=0.9, logprobs=True, repetition_penalty=1.2)
 
     def said(*crowd: int, pieces: int = 512, times: int = 1) -> list[Any]:
         """Its tokens and their log-probabilities, after prompts of these lengths in a new engine, each time."""
         runner = Runner(loaded.model, loaded.layers, slots=6, max_len=loaded.max_len)
         engine = Engine(runner, loaded.tokenizer, frozenset(), prefill_tokens=pieces)
         engine.start()
-        others = [([number + 5] * length, Parameters(40, seed=number, temperature=1.3))
+        others = [([number + 5] * length, Parameters(16, seed=number, temperature=1.3))
                   for number, length in enumerate(crowd)]  # fmt: skip
         found = []
         for _ in range(times):
@@ -133,7 +135,7 @@ def test_an_answer_is_the_same_to_the_bit_whoever_shares_the_batch(
         return found
 
     [alone] = said()
-    assert len(alone) == 30
+    assert len(alone) == 12
     assert said(3, 100, 57, 300, 12) + said(200, 230, pieces=48, times=2) + said(19, 19, 19, pieces=64) == [alone] * 4
 
 
