@@ -16,6 +16,7 @@ from django.utils import timezone
 from models_serving.catalog.hours import count_end
 from models_serving.catalog.models import FirstToken, OpenRequest, ServedEndpoint, ServedModel
 from models_serving.catalog.queries import endpoint_of, under_way
+from models_serving.catalog.waiting import Lines
 from models_serving.client import NoPlace, Place, honoured, nobody_able
 from models_serving.client.choosing import Standing, pick, soonest, stands_after
 from models_serving.contracts import Failed, Finished
@@ -25,6 +26,7 @@ GRACE = timedelta(seconds=10)
 ON = ServedEndpoint.State.ON
 # one in so many of an endpoint's places is kept for people, who would wait; a batch can
 KEPT_FOR_PEOPLE = 4
+LINES = Lines()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,21 @@ class CatalogBoard:
         needs: frozenset[str] = frozenset(),
         refused: frozenset[int] = frozenset(),
     ) -> Place | NoPlace:
+        kind = (self._model.pk, self._live, needs, refused)
+        if not LINES.may_look(kind, self):
+            LINES.wait(kind, self)
+            return NoPlace("every endpoint is full or at rest, and others have waited for longer")
         try:
-            return self._taken(tried, seconds, needs, refused)
+            found = self._taken(tried, seconds, needs, refused)
         finally:
             if not connection.in_atomic_block:
                 # what follows is waiting, for the model or for a place, and a worker has fewer connections than jobs
                 connection.close()
+        if isinstance(found, Place) or found.final:
+            LINES.leave(kind, self)
+        else:
+            LINES.wait(kind, self)
+        return found
 
     def _taken(
         self, tried: frozenset[int], seconds: float, needs: frozenset[str], refused: frozenset[int]

@@ -40,6 +40,7 @@ from models_serving.catalog.services import (
     register_models,
     unanswering,
 )
+from models_serving.catalog.waiting import MOST_LOOKING
 from models_serving.client import NoPlace, Place, ask, asking, probe
 from models_serving.client.choosing import OPENS_AFTER
 from models_serving.contracts import Endpoint, Failed, Finished, Report, Timings, Usage
@@ -239,6 +240,25 @@ def test_many_that_ask_at_once_never_pass_what_an_endpoint_takes() -> None:
         thread.join()
     assert sorted(place.name for place in places) == ["x:0", "x:0", "x:1", "x:1", "x:1"]
     assert (len(refusals), OpenRequest.objects.count()) == (5, 5)
+
+
+def test_a_place_goes_to_one_of_those_who_have_waited_longest_and_the_others_ask_the_database_nothing(
+    django_assert_num_queries: Any,
+) -> None:
+    model = declared(endpoints=[{"url": "x:1", "most_at_once": 1}])
+    first = CatalogBoard(model)
+    held = taken(first)
+    waiting = [CatalogBoard(model) for _ in range(MOST_LOOKING + 2)]
+    assert [type(board.take(frozenset(), 30)) for board in waiting] == [NoPlace] * len(waiting)
+    first.give_back(held, finished())
+    with django_assert_num_queries(0):
+        assert [type(board.take(frozenset(), 30)) for board in (*waiting[-2:], CatalogBoard(model))] == [NoPlace] * 3
+    place = taken(waiting[0])
+    waiting[0].give_back(place, finished())
+    # one has moved up
+    for board in (CatalogBoard(model), waiting[-1]):
+        assert isinstance(board.take(frozenset(), 30), NoPlace)
+    assert taken(waiting[-2]).name == "x:1"
 
 
 @pytest.mark.django_db(transaction=True)
