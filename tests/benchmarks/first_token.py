@@ -1,6 +1,7 @@
 """How long a person waits for the first token on the screen, from pressing "Send" on: a real browser, the whole site
-that `make run` starts with a demo model, one person at a time. Beside it the engine's own first token: the difference
-is what page, job and event log add. `MODE=scaled`: the services of `docker/compose.yml` on PostgreSQL and Redis.
+that `make run` starts with a demo model, one person at a time, whose page has come to rest. Beside it the engine's own
+first token: the difference is what page, job and event log add. `MODE=scaled`: the services of `docker/compose.yml` on
+PostgreSQL and Redis.
 
 `make bench NAME=first_token`; `TURNS=5` for less (20). It needs Chromium."""
 
@@ -21,13 +22,16 @@ ONE = {"candidates": {"recipe": "distinct_models", "k": 1}, "protocol": "rate", 
 # in milliseconds since the epoch: when the message was sent, and when some text of its answer had been painted
 WATCH = """
 addEventListener("submit", () => { window.posted = Date.now(); window.seen = 0; }, true);
+const told = {};
+window.shown = Promise.all(["painted", "complete"].map((name) => new Promise((tell) => { told[name] = tell; })));
 new MutationObserver(() => {
+  if (document.querySelector("#judge-form")) told.complete();
   // an answer that was complete before its stream was open comes whole, with the questions
   const text = document.querySelector("[data-turn-events] .answer-text")?.textContent.trim()
     || document.querySelector("#judge-form");
   if (text && window.posted && !window.seen) {
     window.seen = -1;
-    requestAnimationFrame(() => setTimeout(() => { window.seen = Date.now(); }));
+    requestAnimationFrame(() => setTimeout(() => { told.painted(window.seen = Date.now()); }));
   }
 }).observe(document, { subtree: true, childList: true, characterData: true });
 """
@@ -74,7 +78,7 @@ def measured(folder: Path, url: str, program: str) -> dict[str, Any]:
 def on_screen(url: str, program: str) -> list[float]:
     """Seconds from "Send" to the first text, for one person after the other."""
     from django.utils import timezone
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     from annotation.conversations.services.conversations import start_conversation
     from annotation.studies.models import Study
@@ -95,10 +99,12 @@ def on_screen(url: str, program: str) -> list[float]:
             page.add_init_script(WATCH)
             page.goto(f"/p/{person.pk}/talk/talk/")
             page.get_by_label("Your message").fill("Hello, how are you today?")
+            # as long as somebody types the page has come to rest; what is typed is saved by then
+            page.wait_for_load_state("networkidle")
+            expect(page.locator("[data-form=message] [data-pv-status]")).to_contain_text("Saved")
             page.get_by_role("button", name="Send").click()
-            # the next one begins when the engine has nothing left to do
-            page.wait_for_selector("#judge-form")
-            page.wait_for_function("window.seen > 0")
+            # the next one begins when the engine has nothing left to do; nobody asks for it again and again meanwhile
+            page.evaluate("window.shown.then(() => true)")
             first, posted = page.evaluate("[window.seen, window.posted]")
             assert first > posted
             seen.append((first - posted) / 1000)
