@@ -31,7 +31,7 @@ def rules_for(step: ConversationsStep, number: int) -> TurnRules:
 def open_conversation(participation: Participation, step: str) -> Conversation | None:
     """The talk that is going on; one person has at most one."""
     talks = Conversation.objects.select_related("version", "opening").defer("version__document")
-    found = talks.filter(participation=participation, step=step, state__in=OPEN_STATES).first()
+    found = talks.filter(participation=participation, step=step, state__in=OPEN_STATES).order_by("pk").first()
     if found is not None:
         found.participation = participation
     return found
@@ -141,7 +141,7 @@ def turn_of(participation: Participation, turn_id: uuid.UUID) -> Turn | None:
     """A turn of this person's own talks."""
     turns = Turn.objects.select_related("conversation__version", "assignment__presentation")
     turns = turns.defer("conversation__version__document")
-    return turns.filter(pk=turn_id, conversation__participation=participation).first()
+    return turns.filter(pk=turn_id, conversation__participation=participation).order_by("pk").first()
 
 
 def candidate_texts(turn: Turn) -> dict[str, str]:

@@ -30,6 +30,7 @@ def participation_for(request: HttpRequest, pid: UUID) -> Participation:
         Participation.objects.select_related("study", "version", "annotator")
         .defer("version__document", "study__draft")
         .filter(pk=pid)
+        .order_by("pk")
         .first()
     )
     if participation is None:

@@ -135,7 +135,7 @@ def lock_conversation(conversation_id: uuid.UUID, participation: Participation) 
     """The person's own talk, locked until the transaction ends; else it does not exist."""
     talks = Conversation.objects.select_for_update(of=("self",)).select_related("version", "opening")
     talks = talks.defer("version__document")
-    conversation = talks.filter(pk=conversation_id, participation=participation).first()
+    conversation = talks.filter(pk=conversation_id, participation=participation).order_by("pk").first()
     if conversation is None:
         raise NotFoundError(_("There is no such conversation."))
     conversation.participation = participation

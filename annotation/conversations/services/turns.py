@@ -227,7 +227,7 @@ def _own_turn(turn_id: uuid.UUID, participation: Participation) -> Turn:
         "conversation__version", "conversation__participation", "item", "assignment__presentation"
     )
     turns = turns.defer("conversation__version__document")
-    turn = turns.filter(pk=turn_id, conversation__participation=participation).first()
+    turn = turns.filter(pk=turn_id, conversation__participation=participation).order_by("pk").first()
     if turn is None:
         raise NotFoundError(_("There is no such turn."))
     return turn
