@@ -22,7 +22,7 @@ _FAR = {torch.float32: 1e-5, torch.bfloat16: 0.02}
 class PackedLinear(nn.Linear):
     """A linear layer whose weight only `product` can read."""
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 # torch's name for it
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's name for it
         """`[…, in_features]` to `[…, out_features]`."""
         return product(input, self.weight, self.bias)
 
