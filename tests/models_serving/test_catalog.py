@@ -200,7 +200,7 @@ def test_our_engine_is_the_same_revision_before_and_after_it_answers(server: Run
     assert isinstance(last, Finished)
     assert record_revision(served_model=model, finished=last) == known
     # what is recognised as ours hears whose request it is and that nobody waits for it
-    # (with a seed: what this model says by chance is now and then half a character, which is no text)
+    # (with a seed: by chance this model says U+0000 now and then, which no database keeps)
     *_, batch = ask(CatalogBoard(model), replace(a_request(max_tokens=4, min_tokens=4, seed=1), key="k", live=False))
     assert isinstance(batch, Finished)
     assert (batch.sent["user"], batch.sent["priority"]) == ("k", 1)
