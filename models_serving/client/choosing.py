@@ -65,6 +65,10 @@ def stands_after(standing: Standing, end: Finished | Failed | None, now: float) 
     if not _is_its_own_failure(end):
         # the breaker closes; a rest that the endpoint asked for holds, whatever it still answers meanwhile
         return 0, 0.0 if standing.is_on_trial else standing.rests_until
+    if standing.is_on_trial and now < standing.rests_until:
+        # it was asked before its rest began: a crash with many requests under way is one failure, and no reason to
+        # leave it alone for longer than it takes to come back
+        return standing.failures, standing.rests_until
     failures = standing.failures + 1
     if failures < OPENS_AFTER:
         return failures, standing.rests_until

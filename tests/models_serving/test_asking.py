@@ -308,10 +308,18 @@ def test_failures_in_a_row_open_the_breaker_and_each_further_one_for_twice_as_lo
     assert (one.rests_until, is_free(one, 11.9), is_free(one, 12.0)) == (12.0, False, True)
     rests = []
     for _ in range(8):
-        one = after(one, failed("unreachable"), now=0.0)
-        rests.append(one.rests_until)
+        asked = one.rests_until
+        one = after(one, failed("unreachable"), now=asked)
+        rests.append(one.rests_until - asked)
     assert rests == [4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0]
     assert after(one, finished()) == Standing()
+
+
+def test_a_crash_with_many_requests_under_way_is_one_failure() -> None:
+    one = Standing()
+    for _ in range(100):
+        one = after(one, failed("broken"), now=10.0)
+    assert one == Standing(failures=OPENS_AFTER, rests_until=12.0)
 
 
 def test_an_endpoint_on_trial_gets_one_request_at_a_time() -> None:
