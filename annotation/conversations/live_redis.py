@@ -1,7 +1,7 @@
 """The event log of a turn as a Redis Stream. Redis' own ids carry milliseconds, which would give each model's speed
 away, so entries get ids from a counter: `<number>-0`.
 
-All who follow in one process share one reader: it asks for what is new of all their turns at once."""
+All who follow in one process share one reader: it waits for what is new of all their turns at once."""
 
 import asyncio
 import uuid
@@ -24,8 +24,12 @@ end
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 return number
 """
-# seconds: what comes between two looks is told together; a look waits as long for the first that comes
-LOOK_EVERY = 0.02
+# seconds: what comes so soon after other news is told together
+TOGETHER = 0.02
+# seconds until a reader of nothing new asks again, for the library gives up after five
+LONGEST_LOOK = 1.0
+# seconds after which a bell that nobody rings is forgotten
+BELL_KEPT = 60
 # a log that no job pruned goes by itself
 FORGOTTEN_AFTER = 3 * 24 * 3600
 # entries that are kept for a reader who does not take them; who is further behind reads them again
@@ -75,21 +79,30 @@ class RedisTurnLog:
 
 
 class _Tail:
-    """Asks Redis for what is new of all followed turns, and gives it to their readers."""
+    """Waits for what is new of all followed turns, and gives it to readers. Whoever joins rings its bell, a stream
+    like the others, because a look that is under way does not know of them."""
 
     def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.readers: set[_Reader] = set()
         self.over = False
         self.client = redis.asyncio.Redis.from_url(url)
+        self._bell, self._rung = f"bell:{uuid.uuid4()}", "0-0"
         # kept, because the loop itself would let go of it
         self._task = loop.create_task(self._run())
+
+    async def ring(self) -> None:
+        """Look again, at what is followed now."""
+        async with self.client.pipeline(transaction=False) as pipeline:
+            pipeline.xadd(self._bell, {"": ""}, maxlen=1, approximate=False)
+            pipeline.expire(self._bell, BELL_KEPT)
+            await pipeline.execute()
 
     async def _run(self) -> None:
         try:
             while self.readers:
-                await self._look()
-                await asyncio.sleep(LOOK_EVERY)
+                if await self._look():
+                    await asyncio.sleep(TOGETHER)
         except (redis.RedisError, OSError) as error:
             for reader in self.readers:
                 reader.fail(error)
@@ -98,21 +111,25 @@ class _Tail:
             self.over = True
             await self.client.aclose()
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Tells what came. Whether anything did."""
         waiting: dict[str, list[_Reader]] = {}
         for reader in self.readers:
             if not reader.behind:
                 waiting.setdefault(reader.key, []).append(reader)
-        if not waiting:
-            return
         places: dict[Any, Any] = {
             key: f"{min(reader.told for reader in readers)}-0" for key, readers in waiting.items()
         }
-        answer: Any = await self.client.xread(places, block=round(LOOK_EVERY * 1000))
-        for key, rows in answer or ():
+        places[self._bell] = self._rung
+        answer: Any = await self.client.xread(places, block=round(LONGEST_LOOK * 1000))
+        news = {key.decode(): rows for key, rows in answer or ()}
+        if rung := news.pop(self._bell, None):
+            self._rung = rung[-1][0].decode()
+        for key, rows in news.items():
             entries = _entries(rows)
-            for reader in waiting[key.decode()]:
+            for reader in waiting[key]:
                 reader.hear(entries)
+        return bool(news)
 
 
 class _Reader:
@@ -166,6 +183,7 @@ class _Reader:
         self._news = _entries(await self._tail.client.xrange(self.key, min=f"({self.told}-0"))
         self.told = self._news[-1].number if self._news else self.told
         self.behind = False
+        await self._tail.ring()
 
 
 def _key(turn_id: uuid.UUID) -> str:

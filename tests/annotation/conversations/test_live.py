@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from annotation.conversations import live_files
+from annotation.conversations import live_files, live_redis
 from annotation.conversations.live import TurnEvent, TurnLog
 from annotation.conversations.live_files import FileTurnLog, pause_among
 from annotation.conversations.live_redis import RedisTurnLog
@@ -157,6 +157,25 @@ def test_redis_ids_tell_no_time(redis_server: str) -> None:
     log, turn = RedisTurnLog(redis_server), uuid.uuid4()
     log.append(turn, token("x"))
     assert [number for number, _ in log.client.xrange(f"turn:{turn}")] == [b"1-0"]
+
+
+def test_whoever_joins_is_told_at_once_although_others_wait_for_what_does_not_come(
+    redis_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_redis, "LONGEST_LOOK", 4.5)
+    log, turn = RedisTurnLog(redis_server), uuid.uuid4()
+
+    async def follow() -> list[str]:
+        async with log.follow(uuid.uuid4()) as silent, log.follow(turn) as joining:
+            waiting = asyncio.create_task(silent.wait(4))
+            # it is looked for what comes for the first one by now
+            await joining.wait(0.1)
+            await asyncio.to_thread(log.append, turn, token("news"))
+            told = [entry.event.text for entry in await joining.wait(3)]
+            waiting.cancel()
+        return told
+
+    assert asyncio.run(follow()) == ["news"]
 
 
 def test_a_quiet_log_is_waited_for_longer_than_the_library_would(redis_server: str) -> None:
