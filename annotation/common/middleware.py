@@ -2,11 +2,9 @@
 errors turned into pages."""
 
 import uuid
-from collections.abc import Awaitable, Callable
-from typing import cast
+from collections.abc import Callable
 
 import structlog
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -14,30 +12,21 @@ from django.http.response import HttpResponseBase
 from annotation.common.errors import DomainError
 from annotation.common.views import domain_error_page
 
-Answer = HttpResponseBase | Awaitable[HttpResponseBase]
-GetResponse = Callable[[HttpRequest], Answer]
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 class Middleware:
-    """Runs `before` and `after` around a request, in threads and in the event loop alike."""
+    """Runs `before` and `after` around a request. In threads alone, as all middleware here: what can run in the event
+    loop, too, Django's own included, goes to a thread and back for each half of each of them."""
 
-    sync_capable = async_capable = True
+    sync_capable, async_capable = True, False
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        self.is_async = iscoroutinefunction(get_response)
-        if self.is_async:
-            markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> Answer:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         self.before(request)
-        answer = self.get_response(request)
-        if self.is_async:
-            return self._later(request, cast("Awaitable[HttpResponseBase]", answer))
-        return self.after(request, cast("HttpResponseBase", answer))
-
-    async def _later(self, request: HttpRequest, answer: Awaitable[HttpResponseBase]) -> HttpResponseBase:
-        return self.after(request, await answer)
+        return self.after(request, self.get_response(request))
 
     def before(self, request: HttpRequest) -> None:
         """Look at the request."""

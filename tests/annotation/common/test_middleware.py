@@ -1,8 +1,11 @@
 """What every request passes."""
 
+from typing import Any
+
 import pytest
+from asgiref.sync import SyncToAsync
 from django.conf import settings
-from django.test import Client
+from django.test import AsyncClient, Client
 
 from tests.factories.participations import browser, participation
 from tests.factories.studies import study
@@ -66,3 +69,19 @@ def test_an_error_page_gives_the_number_of_the_request() -> None:
 def test_the_bare_address_leads_researchers_to_the_admin() -> None:
     html = Client().get("/").content.decode()
     assert 'href="/admin/"' in html
+
+
+@pytest.mark.django_db
+async def test_all_middleware_of_a_request_goes_through_a_thread_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    went: list[str] = []
+    call = SyncToAsync.__call__
+
+    async def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        went.append(self.func.__qualname__)
+        return await call(self, *args, **kwargs)
+
+    monkeypatch.setattr(SyncToAsync, "__call__", counted)
+    answer = await AsyncClient().get("/healthz")
+    whole = "convert_exception_to_response.<locals>.inner"
+    assert answer.status_code == 200
+    assert went[1:-1] == [whole, "CsrfViewMiddleware.process_view", "healthz"]
