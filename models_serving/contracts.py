@@ -164,7 +164,8 @@ class Finished:
 class Failed:
     """An answer that did not come to its end. `text` is what had arrived; `error` names no secret. `sent` is empty
     where nothing went out, `report` what the server said of itself until then. `retry_after`: seconds after which the
-    endpoint wants to be asked again, if it said so."""
+    endpoint wants to be asked again, if it said so. `passing`: the answer broke because the connection was lost or the
+    server failed, which may be over when it is asked again; nothing that it sent was wrong."""
 
     kind: FailureKind
     error: str
@@ -175,6 +176,7 @@ class Failed:
     endpoint: str = ""
     tries: tuple[Try, ...] = ()
     report: Mapping[str, Any] = field(default_factory=dict)
+    passing: bool = False
 
     @property
     def has_thought(self) -> bool:

@@ -5,8 +5,9 @@ here touches the database."""
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import aclosing
+from typing import Any
 
 from annotation.common.once import one_a_process
 from models_serving.client import stream
@@ -23,6 +24,7 @@ class Pump:
         self._endpoint, self._request, self._hear = endpoint, request, hear
         self._loop = _loop()
         self._task: asyncio.Task[End] | None = None
+        self._begun: Future[None] = Future()
         self._end: Future[End] = Future()
 
     def __enter__(self) -> "Pump":
@@ -32,6 +34,12 @@ class Pump:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._cut)
         wait([self._end])
+
+    def has_begun(self, timeout: float) -> bool:
+        """Whether text has come; waits for that, or for the end, so many seconds."""
+        either: list[Future[Any]] = [self._begun, self._end]
+        wait(either, max(timeout, 0), return_when=FIRST_COMPLETED)
+        return self._begun.done()
 
     def end(self, timeout: float) -> End | None:
         """The end of the answer, or `None` where it did not come in time. Raises what the stream raised."""
@@ -63,6 +71,8 @@ class Pump:
                 if not isinstance(event, Chunk):
                     return event
                 self._hear(event.text)
+                if not self._begun.done():
+                    self._begun.set_result(None)
         raise RuntimeError("the stream had no end")
 
 

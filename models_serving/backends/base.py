@@ -14,10 +14,13 @@ from models_serving.limits import PhaseClock
 class BackendError(Exception):
     """The answer will not come to its end; becomes `Failed`. The message is stored, whatever the other side said."""
 
-    def __init__(self, kind: FailureKind, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, kind: FailureKind, message: str, *, retry_after: float | None = None, passing: bool = False
+    ) -> None:
         super().__init__(plain(message))
         self.kind: FailureKind = kind
         self.retry_after = retry_after
+        self.passing = passing
 
 
 @dataclass(frozen=True, slots=True)

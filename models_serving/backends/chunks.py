@@ -7,7 +7,7 @@ from typing import Any
 from models_serving.backends.base import BackendError, End
 from models_serving.backends.foreign import LARGEST, parsed, plain, storable
 from models_serving.backends.sse import EventParser, EventTooLongError
-from models_serving.contracts import Usage
+from models_serving.contracts import FailureKind, Usage
 from models_serving.stops import StopFinder
 
 ERROR_CHARS = 300
@@ -34,6 +34,15 @@ def message_of(said: bytes) -> str:
         return str(error["message"] if isinstance(error, dict) else error)
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
         return said.decode(errors="replace").strip() or "no reason given"
+
+
+def kind_of(status: int) -> FailureKind:
+    """What an HTTP status that is no success means."""
+    if status in (408, 425, 429, 503, 529):
+        return "busy"
+    if status in (502, 504):
+        return "unreachable"
+    return "broken" if status >= 500 else "refused"
 
 
 def type_of(headers: Mapping[str, str]) -> str:
@@ -117,7 +126,8 @@ class ChunkReader:
         if not isinstance(chunk, dict):
             raise BackendError("broken", "a chunk is not an object")
         if chunk.get("error"):
-            raise BackendError("broken", f"the server reports: {self.clean(message_of(event))}"[:ERROR_CHARS])
+            said = f"the server reports: {self.clean(message_of(event))}"[:ERROR_CHARS]
+            raise BackendError(_kind_within(chunk["error"]), said, passing=True)
         self._note(chunk)
         choices = chunk.get("choices") or []
         return self._choice(choices) if choices else ""
@@ -158,13 +168,21 @@ class ChunkReader:
             case "stop" | "length" as reason:
                 return End(reason, self.usage)
             case None:
-                raise BackendError("broken", "the stream ended without a finish reason")
+                raise BackendError("broken", "the stream ended without a finish reason", passing=True)
             case "content_filter":
                 raise BackendError("refused", "the endpoint's content filter ended the answer")
             case "deadline":
                 raise BackendError("timeout", "the server's own time limit ended the answer")
             case other:
                 raise BackendError("broken", f"the server ended the answer with {other[:40]!r}")
+
+
+def _kind_within(error: Any) -> FailureKind:
+    """What an error within a stream means. Gateways give the HTTP status as its code; a 4xx says little there, because
+    vLLM says 400 of whatever went wrong."""
+    code = error.get("code") if isinstance(error, dict) else None
+    kind = kind_of(code) if isinstance(code, int) else "broken"
+    return "broken" if kind == "refused" else kind
 
 
 def _count(counted: Mapping[str, Any], name: str) -> int | None:

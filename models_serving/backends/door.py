@@ -11,11 +11,13 @@ import httpx
 
 from models_serving import outbound
 from models_serving.backends.base import BackendError
-from models_serving.backends.chunks import ERROR_CHARS, message_of, type_of
+from models_serving.backends.chunks import ERROR_CHARS, kind_of, message_of, type_of
 from models_serving.backends.foreign import plain
-from models_serving.contracts import Endpoint, FailureKind
+from models_serving.contracts import Endpoint
 
 _ERROR_BYTES = 64_000
+# failures of a server that is as it is: it does not know the method, or the version of HTTP
+_NEVER = frozenset({501, 505})
 
 
 class Door:
@@ -57,7 +59,9 @@ class Door:
             said_so = f"the answer is {type_of(answer.headers) or 'of no type'} and no event stream: {message_of(said)}"
             raise BackendError("broken", self.clean(said_so)[:ERROR_CHARS])
         message = self.clean(f"HTTP {answer.status_code}: {message_of(said)}")[:ERROR_CHARS]
-        raise BackendError(_kind(answer.status_code), message, retry_after=_retry_after(answer.headers))
+        kind, after = kind_of(answer.status_code), _retry_after(answer.headers)
+        passing = kind == "broken" and answer.status_code not in _NEVER
+        raise BackendError(kind, message, retry_after=after, passing=passing)
 
 
 class _Errors:
@@ -79,8 +83,11 @@ class _Errors:
                 raise TimeoutError from error
             case httpx.ConnectError():
                 raise BackendError("unreachable", self._door.clean(f"no connection: {error}")) from error
+            case httpx.NetworkError() | httpx.RemoteProtocolError():
+                said = str(error) or "it was reset"
+                raise BackendError("broken", self._door.clean(f"the connection broke: {said}"), passing=True) from error
             case httpx.TransportError() | httpx.InvalidURL() | httpx.StreamError():
-                raise BackendError("broken", self._door.clean(f"the connection broke: {error}")) from error
+                raise BackendError("broken", self._door.clean(f"nothing can be sent there: {error}")) from error
 
 
 def some(parts: Iterator[bytes], at_most: int = _ERROR_BYTES) -> bytes:
@@ -99,14 +106,6 @@ async def asome(parts: AsyncIterator[bytes]) -> bytes:
         if len(said) >= _ERROR_BYTES:
             break
     return said
-
-
-def _kind(status: int) -> FailureKind:
-    if status in (408, 425, 429, 503, 529):
-        return "busy"
-    if status in (502, 504):
-        return "unreachable"
-    return "broken" if status >= 500 else "refused"
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

@@ -18,7 +18,7 @@ from models_serving.catalog.models import FirstToken, OpenRequest, ServedEndpoin
 from models_serving.catalog.queries import endpoint_of, under_way
 from models_serving.catalog.waiting import Lines
 from models_serving.client import NoPlace, Place, honoured, nobody_able
-from models_serving.client.choosing import Standing, pick, soonest, stands_after
+from models_serving.client.choosing import Standing, pick, soonest, stands_after, stands_begun
 from models_serving.contracts import Failed, Finished
 
 # for the writing down after the request's own time
@@ -53,33 +53,33 @@ class CatalogBoard:
         seconds: float,
         *,
         needs: frozenset[str] = frozenset(),
-        refused: frozenset[int] = frozenset(),
+        without: frozenset[int] = frozenset(),
     ) -> Place | NoPlace:
-        kind = (self._model.pk, self._live, needs, refused)
+        kind = (self._model.pk, self._live, needs, without)
         if not LINES.may_look(kind, self):
             LINES.wait(kind, self)
             return NoPlace("every endpoint is full or at rest, and others have waited for longer")
         try:
-            found = self._taken(tried, seconds, needs, refused)
+            found = self._taken(tried, seconds, needs, without)
         finally:
             if not connection.in_atomic_block:
                 # what follows is waiting, for the model or for a place, and a worker has fewer connections than jobs
                 connection.close()
-        if isinstance(found, Place) or found.final:
-            LINES.leave(kind, self)
-        else:
+        if isinstance(found, Place):
+            LINES.step_out(kind, self)
+        elif not found.final:
             LINES.wait(kind, self)
         return found
 
     def _taken(
-        self, tried: frozenset[int], seconds: float, needs: frozenset[str], refused: frozenset[int]
+        self, tried: frozenset[int], seconds: float, needs: frozenset[str], without: frozenset[int]
     ) -> Place | NoPlace:
         now = self._clock()
         with transaction.atomic():
             switched_on = self._locked()
             if not switched_on:
                 return NoPlace("no endpoint of the model is switched on", final=True)
-            left = {one: endpoint_of(one) for one in switched_on if one.pk not in refused}
+            left = {one: endpoint_of(one) for one in switched_on if one.pk not in without}
             endpoints = [one for one, endpoint in left.items() if needs <= honoured(endpoint)]
             if not endpoints:
                 return nobody_able(left.values(), needs)
@@ -90,17 +90,28 @@ class CatalogBoard:
             if number is None:
                 seconds = soonest(standings, now.timestamp())
                 return NoPlace("every endpoint is full or at rest after failures", seconds=seconds)
-            chosen, load = endpoints[number], standings[number].in_flight + 1
+            chosen, standing = endpoints[number], standings[number]
             row = OpenRequest.objects.create(endpoint=chosen, until=now + timedelta(seconds=seconds) + GRACE)
         among = frozenset(one.pk for one in endpoints)
-        return Place(chosen.pk, left[chosen], chosen.asked_as, str(chosen), Ticket(row.pk, load), among)
+        ticket, on_trial = Ticket(row.pk, standing.in_flight + 1), standing.is_on_trial
+        return Place(chosen.pk, left[chosen], chosen.asked_as, str(chosen), ticket, among, on_trial)
 
-    def give_back(self, place: Place, end: Finished | Failed | None, waited: float | None = None) -> None:
+    def begun(self, place: Place) -> None:
+        with transaction.atomic():
+            if row := ServedEndpoint.objects.select_for_update(no_key=True).filter(pk=place.key).first():
+                _stand(row, stands_begun(_standing(row, 0)))
+        if not connection.in_atomic_block:
+            # the rest of the answer is waited for without one
+            connection.close()
+
+    def give_back(
+        self, place: Place, end: Finished | Failed | None, waited: float | None = None, *, hurried: bool = False
+    ) -> None:
         ticket: Ticket = place.ticket
         now = self._clock()
         with transaction.atomic():
             # the endpoint's row first, as takers do, so that no two of these delete the same rows in different orders
-            self._note_end(place.key, end, now)
+            self._note_end(place.key, end, now, hurried=hurried)
             # what nobody gave back counts no more once its time is over, and is cleared away here
             OpenRequest.objects.filter(Q(pk=ticket.row) | Q(endpoint=place.key, until__lte=now)).delete()
             if waited is not None and end is not None and (seconds := _first_token(end)) is not None:
@@ -123,18 +134,13 @@ class CatalogBoard:
         return mine
 
     @staticmethod
-    def _note_end(pk: int, end: Finished | Failed | None, now: datetime) -> None:
+    def _note_end(pk: int, end: Finished | Failed | None, now: datetime, *, hurried: bool) -> None:
         row = ServedEndpoint.objects.select_for_update(no_key=True).filter(pk=pk).first()
         if row is None:
             return
         if end is not None:
             count_end(row, end, now)
-        before = _standing(row, 0)
-        failures, rests_until = stands_after(before, end, now.timestamp())
-        if (failures, rests_until) != (before.failures, before.rests_until):
-            row.failures = failures
-            row.rests_until = datetime.fromtimestamp(rests_until, UTC) if rests_until else None
-            row.save(update_fields=["failures", "rests_until"])
+        _stand(row, stands_after(_standing(row, 0), end, now.timestamp(), hurried=hurried))
 
 
 def batch_has_room(served_model: ServedModel, now: datetime) -> bool:
@@ -157,6 +163,16 @@ def _standing(row: ServedEndpoint, in_flight: int, *, live: bool = True) -> Stan
         failures=row.failures,
         rests_until=row.rests_until.timestamp() if row.rests_until else 0.0,
     )
+
+
+def _stand(row: ServedEndpoint, stands: tuple[int, float]) -> None:
+    """Store its failures in a row and the end of its rest, where they are others than before."""
+    failures, rests_until = stands
+    before = _standing(row, 0)
+    if stands != (before.failures, before.rests_until):
+        row.failures = failures
+        row.rests_until = datetime.fromtimestamp(rests_until, UTC) if rests_until else None
+        row.save(update_fields=["failures", "rests_until"])
 
 
 def _first_token(end: Finished | Failed) -> float | None:

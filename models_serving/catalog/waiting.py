@@ -5,6 +5,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable
 from itertools import islice
+from math import inf
 from time import monotonic
 from weakref import WeakKeyDictionary
 
@@ -37,7 +38,8 @@ class Lines:
         with self._lock:
             self._lines[kind][who] = self._now()
 
-    def leave(self, kind: Hashable, who: object) -> None:
-        """They have a place, or there will be none."""
+    def step_out(self, kind: Hashable, who: object) -> None:
+        """They have a place. If that comes to nothing, and they come again, they are where they were: before all who
+        came after them."""
         with self._lock:
-            self._lines[kind].pop(who, None)
+            self._lines[kind][who] = -inf

@@ -1,6 +1,7 @@
 """One answer from whichever endpoint of a model can give it. Before the answer has begun, what one endpoint cannot do
-is tried at another one, or after a pause again, though never again where it was refused; once a token has come nothing
-is tried again, because two attempts must never be spliced. Every try is in the final event."""
+is tried at another one, or after a pause again: never again where it was refused or makes no sense, and only once more
+where it broke, because it may be this request that breaks the server. Once a token has come nothing is tried again: two
+attempts must never be spliced. Every try is in the final event."""
 
 import time
 from collections.abc import Callable, Generator, Iterable
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 
 from models_serving.client.streaming import honoured, stream_sync
 from models_serving.contracts import (
+    Chunk,
     Endpoint,
     Event,
     Failed,
@@ -25,15 +27,19 @@ from models_serving.contracts import (
 PAUSES = (1.0, 2.0, 4.0, 8.0)
 # how often somebody who waits for room looks again, and the longest that nothing is heard of somebody who waits
 LOOK_EVERY = 0.25
-# kinds after which the same endpoint may do it a little later, and those that only another one may do better
-LATER: frozenset[FailureKind] = frozenset({"unreachable", "busy"})
-ELSEWHERE: frozenset[FailureKind] = LATER | {"broken", "refused"}
+# who waits for an endpoint that rests looks once in so many seconds: it may be asked again sooner than was said
+LOOK_AT_REST = 1.0
+# kinds after which another endpoint may do it, or the same one a little later
+ELSEWHERE: frozenset[FailureKind] = frozenset({"unreachable", "busy", "broken", "refused"})
+# an endpoint that had less than this share of the usual time for a first token is not blamed for having needed more
+FAIR_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Leave to ask an endpoint once: `key` tells it from the model's others, `model` is its name for the model,
-    `name` what provenance calls the endpoint. `among`: the keys of all that could have been asked."""
+    `name` what provenance calls the endpoint. `among`: the keys of all that could have been asked. `on_trial`: it is
+    asked this one thing, to see whether it is back."""
 
     key: int
     endpoint: Endpoint
@@ -41,6 +47,7 @@ class Place:
     name: str
     ticket: Any = None
     among: frozenset[int] = frozenset()
+    on_trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +68,21 @@ class Board(Protocol):
         seconds: float,
         *,
         needs: frozenset[str] = frozenset(),
-        refused: frozenset[int] = frozenset(),
+        without: frozenset[int] = frozenset(),
     ) -> Place | NoPlace:
         """A place at the best endpoint, held for at most so many seconds; one of those tried only where no other has
-        room. Those that refused the request, and those that do not honour all parameters that it `needs`, are as if
-        they were not there."""
+        room. Those in `without`, and those that do not honour all parameters that the request `needs`, are as if they
+        were not there."""
 
-    def give_back(self, place: Place, end: Finished | Failed | None, waited: float | None = None) -> None:
+    def begun(self, place: Place) -> None:
+        """The answer of an endpoint on trial has begun: it is back, and others need not wait until that one ends."""
+
+    def give_back(
+        self, place: Place, end: Finished | Failed | None, waited: float | None = None, *, hurried: bool = False
+    ) -> None:
         """The place is free again; what came of it counts for the endpoint's standing. `waited`: how many seconds
         somebody had waited before the endpoint was asked, without those that other endpoints took; `None` where nobody
-        waits."""
+        waits. `hurried`: it had so little of the usual time left that not to begin in it is no failure."""
 
 
 def nobody_able(endpoints: Iterable[Endpoint], needs: frozenset[str]) -> NoPlace:
@@ -78,7 +90,7 @@ def nobody_able(endpoints: Iterable[Endpoint], needs: frozenset[str]) -> NoPlace
     lacking = sorted({name for one in endpoints for name in needs - honoured(one)})
     if lacking:
         return NoPlace(f"no endpoint of the model honours {', '.join(lacking)}", final=True)
-    return NoPlace("every endpoint of the model has refused the request", final=True)
+    return NoPlace("no endpoint of the model is left that could answer the request", final=True)
 
 
 Streamed = Generator[Event | None]
@@ -113,9 +125,11 @@ class _Asking:
         self.tries: list[Try] = []
         self.needs = frozenset(request.sampling.sent()) - request.wishes
         self.tried: frozenset[int] = frozenset()
-        self.refused: frozenset[int] = frozenset()
-        # whether one of those tried may do it a little later
-        self.later = False
+        # those that are not asked again, and those where it broke once
+        self.without: frozenset[int] = frozenset()
+        self.broke: frozenset[int] = frozenset()
+        # how those failed last that may do it a little later, in the order in which they did
+        self.hopes: dict[int, Failed] = {}
         self.rounds = 0
 
     def run(self) -> Streamed:
@@ -153,23 +167,28 @@ class _Asking:
         """A place, or why there was none in time."""
         while True:
             left = self.request.limits.total - self._elapsed()
-            found = self.board.take(self.tried, left, needs=self.needs, refused=self.refused)
+            found = self.board.take(self.tried, left, needs=self.needs, without=self.without)
             if isinstance(found, Place) or found.final or self._left() <= 0:
                 return found
-            yield from self._rest(min(max(found.seconds, LOOK_EVERY), self._left()))
+            yield from self._rest(min(max(found.seconds, LOOK_EVERY), LOOK_AT_REST, self._left()))
 
     def _once(self, place: Place) -> Generator[Event | None, None, Finished | Failed]:
         end: Finished | Failed | None = None
         waited = self._waited(place) if self.request.live else None
+        request, on_trial = self._request(place), place.on_trial
+        hurried = request.limits.first_token < FAIR_SHARE * self.request.limits.first_token
         try:
-            with closing(self.stream(place.endpoint, self._request(place))) as events:
+            with closing(self.stream(place.endpoint, request)) as events:
                 for event in events:
                     if isinstance(event, Finished | Failed):
                         end = event
                         break
+                    if on_trial and isinstance(event, Chunk):
+                        self.board.begun(place)
+                        on_trial = False
                     yield event
         finally:
-            self.board.give_back(place, end, waited)
+            self.board.give_back(place, end, waited, hurried=hurried)
         if end is None:
             raise RuntimeError(f"the stream of {place.name} had no end")
         return end
@@ -200,14 +219,23 @@ class _Asking:
         silent = end.kind == "timeout" and end.error.startswith("connect")
         if _has_begun(end) or not (end.kind in ELSEWHERE or silent):
             return None
-        if end.kind == "refused":
-            self.refused |= {place.key}
+        self.hopes.pop(place.key, None)
+        if self._is_hopeless(place, end):
+            self.without |= {place.key}
         else:
             self.tried |= {place.key}
-            self.later = self.later or silent or end.kind in LATER
-        if place.among - self.tried - self.refused:
+            self.hopes[place.key] = end
+        if place.among - self.tried - self.without:
             return 0.0
-        return self._next_round(end.retry_after or 0.0) if self.later else None
+        return self._next_round(end.retry_after or 0.0) if self.hopes else None
+
+    def _is_hopeless(self, place: Place, end: Failed) -> bool:
+        """Whether the endpoint would do it no better later. Where the connection was lost, that may be because of this
+        request: it is made there once more, and not again and again."""
+        if end.kind != "broken":
+            return end.kind == "refused"
+        again, self.broke = place.key in self.broke, self.broke | {place.key}
+        return again or not end.passing
 
     def _next_round(self, least: float = 0.0) -> float | None:
         """Every endpoint that has room was tried: seconds until all may be asked again, `None` where no time is left
@@ -215,7 +243,7 @@ class _Asking:
         if self.rounds >= len(PAUSES):
             return None
         pause = max(least, PAUSES[self.rounds])
-        self.tried, self.later, self.rounds = frozenset(), False, self.rounds + 1
+        self.tried, self.rounds = frozenset(), self.rounds + 1
         return pause if pause < self._left() else None
 
     def _rest(self, seconds: float) -> Generator[None]:
@@ -227,11 +255,10 @@ class _Asking:
     def _final(self, place: Place, end: Finished | Failed, asked_at: float) -> Finished | Failed:
         first = end.timings.first_token
         timings = Timings(None if first is None else first + asked_at, end.timings.finished + asked_at)
-        if isinstance(end, Failed) and end.kind == "refused" and not _has_begun(end):
+        hope = next(reversed(self.hopes.values()), None)
+        if hope and isinstance(end, Failed) and end.kind == "refused" and not _has_begun(end):
             # what one endpoint refuses another one may still do later: that is the failure to go by
-            hope = next((one for one in reversed(self.tries) if one.kind in LATER), None)
-            if hope is not None:
-                end = replace(end, kind=hope.kind, error=f"{hope.error}; {place.name} refused: {end.error}")
+            end = replace(end, kind=hope.kind, error=f"{hope.error}; {place.name} refused: {end.error}")
         return replace(end, timings=timings, endpoint=place.name, tries=tuple(self.tries))
 
     def _without_place(self, found: NoPlace) -> Failed:

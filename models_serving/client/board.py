@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from models_serving.client.asking import NoPlace, Place, nobody_able
-from models_serving.client.choosing import USUAL_MOST, Standing, pick, soonest, stands_after
+from models_serving.client.choosing import USUAL_MOST, Standing, pick, soonest, stands_after, stands_begun
 from models_serving.client.streaming import honoured
 from models_serving.contracts import Endpoint, Failed, Finished
 
@@ -40,9 +40,9 @@ class MemoryBoard:
         seconds: float,
         *,
         needs: frozenset[str] = frozenset(),
-        refused: frozenset[int] = frozenset(),
+        without: frozenset[int] = frozenset(),
     ) -> Place | NoPlace:
-        left = {number: one.endpoint for number, one in enumerate(self._served) if number not in refused}
+        left = {number: one.endpoint for number, one in enumerate(self._served) if number not in without}
         able = [number for number, endpoint in left.items() if needs <= honoured(endpoint)]
         with self._lock:
             if not self._served:
@@ -54,16 +54,24 @@ class MemoryBoard:
             if picked is None:
                 seconds = soonest(standings, self._now())
                 return NoPlace("every endpoint is full or at rest after failures", seconds=seconds)
-            number = able[picked]
-            self._standings[number] = self._with(number, in_flight=self._standings[number].in_flight + 1)
+            number, standing = able[picked], standings[picked]
+            self._standings[number] = self._with(number, in_flight=standing.in_flight + 1)
             served = self._served[number]
             name = served.endpoint.url or served.endpoint.backend
-            return Place(number, served.endpoint, served.model, name, among=frozenset(able))
+            among, on_trial = frozenset(able), standing.is_on_trial
+            return Place(number, served.endpoint, served.model, name, among=among, on_trial=on_trial)
 
-    def give_back(self, place: Place, end: Finished | Failed | None, waited: float | None = None) -> None:
+    def begun(self, place: Place) -> None:
+        with self._lock:
+            failures, rests_until = stands_begun(self._standings[place.key])
+            self._standings[place.key] = self._with(place.key, failures=failures, rests_until=rests_until)
+
+    def give_back(
+        self, place: Place, end: Finished | Failed | None, waited: float | None = None, *, hurried: bool = False
+    ) -> None:
         with self._lock:
             before = self._standings[place.key]
-            failures, rests_until = stands_after(before, end, self._now())
+            failures, rests_until = stands_after(before, end, self._now(), hurried=hurried)
             self._standings[place.key] = self._with(
                 place.key, in_flight=before.in_flight - 1, failures=failures, rests_until=rests_until
             )

@@ -2,7 +2,7 @@
 on any one clock.
 
 The circuit breaker: so many failures in a row that are the endpoint's own open it, and it is asked nothing for a while;
-then one request at a time tries it. One answer closes it; one more failure opens it for twice as long."""
+then one request at a time tries it. An answer that begins closes it; one more failure opens it for twice as long."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -55,16 +55,26 @@ def soonest(standings: Sequence[Standing], now: float) -> float:
     return max(min((one.rests_until for one in standings), default=now) - now, 0.0)
 
 
-def stands_after(standing: Standing, end: Finished | Failed | None, now: float) -> tuple[int, float]:
-    """Failures in a row and the end of its rest, after a request came to this end (`None`: whoever asked has left)."""
+def stands_begun(standing: Standing) -> tuple[int, float]:
+    """Failures in a row and the end of its rest, now that an answer has begun. A rest that the endpoint asked for
+    holds, whatever it still answers meanwhile."""
+    return 0, 0.0 if standing.is_on_trial else standing.rests_until
+
+
+def stands_after(
+    standing: Standing, end: Finished | Failed | None, now: float, *, hurried: bool = False
+) -> tuple[int, float]:
+    """The same after a request came to this end (`None`: whoever asked has left). `hurried`: it had little time to
+    begin."""
     if end is None or (isinstance(end, Failed) and end.kind == "refused"):
         # a refusal says that somebody is there, and not that answers come
+        return standing.failures, standing.rests_until
+    if hurried and isinstance(end, Failed) and end.kind == "timeout" and end.timings.first_token is None:
         return standing.failures, standing.rests_until
     if isinstance(end, Failed) and end.kind == "busy":
         return standing.failures, max(standing.rests_until, now + min(end.retry_after or BUSY_REST, LONGEST_REST))
     if not _is_its_own_failure(end):
-        # the breaker closes; a rest that the endpoint asked for holds, whatever it still answers meanwhile
-        return 0, 0.0 if standing.is_on_trial else standing.rests_until
+        return stands_begun(standing)
     if standing.is_on_trial and now < standing.rests_until:
         # it was asked before its rest began: a crash with many requests under way is one failure, and no reason to
         # leave it alone for longer than it takes to come back

@@ -6,6 +6,7 @@ import asyncio
 import unicodedata
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import aclosing, closing
+from dataclasses import replace
 from typing import Any
 
 from models_serving.backends import backend_named
@@ -113,7 +114,7 @@ class _Answer:
     def take(self, piece: str | End | None) -> Iterator[Chunk]:
         """Note a piece; yields it as a chunk if it is text. Raises `BackendError` for what no answer may hold."""
         if piece is None:
-            raise BackendError("broken", "the answer broke off")
+            raise BackendError("broken", "the answer broke off", passing=True)
         if isinstance(piece, End):
             self.end = piece
         elif piece:
@@ -136,8 +137,8 @@ class _Answer:
 
     def failed(self, error: BackendError) -> Failed:
         text = "".join(self._texts)
-        timings = self._timings()
-        return Failed(error.kind, str(error), text, timings, self.sent, error.retry_after, report=self.report)
+        end = Failed(error.kind, str(error), text, self._timings(), self.sent, error.retry_after, report=self.report)
+        return replace(end, passing=error.passing)
 
     def overdue(self) -> Failed:
         return self.failed(BackendError("timeout", self.clock.overdue()))

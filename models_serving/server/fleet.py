@@ -41,7 +41,7 @@ class Served:
         self.device = ""
         self.bytes = 0
         self.pid: int | None = None
-        self.used = time.monotonic()
+        self.used = self.since = time.monotonic()
         self.line: Line | None = None
         self.told: Mapping[str, Mapping[str, Any]] = {}
         self.tally = Tally()
@@ -55,13 +55,20 @@ class Served:
 
     def become(self, state: State, error: str = "") -> None:
         """Note the state and wake who waits for one."""
-        self.state, self.error = state, error
+        self.state, self.error, self.since = state, error, time.monotonic()
         self.changed.set()
         self.changed = asyncio.Event()
 
     def hold(self, seconds: float) -> None:
         """For so many seconds from now it leaves for no other model; an earlier word that lasts longer holds on."""
         self.held_until = max(self.held_until, time.monotonic() + seconds)
+
+    @property
+    def look_again(self) -> int:
+        """Seconds after which it is worth asking again. What has been loading for long is not there the next moment;
+        and nobody waits much longer for it than it takes."""
+        loading = (time.monotonic() - self.since) / 5
+        return math.ceil(min(max(loading, 1.0), 5.0)) if self.state == "loading" else 2
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -153,7 +160,7 @@ class Fleet:
         code = {"unhealthy": "model_unhealthy"}.get(one.state, "model_loading")
         one.tally.declined(503)
         message = f"the model {name!r} {words.get(one.state, 'is being started again')}"
-        raise ApiError(503, message, param="model", code=code, retry_after=2 if one.ever_ready else 5)
+        raise ApiError(503, message, param="model", code=code, retry_after=one.look_again)
 
     async def load(self, name: str) -> Served:
         """Load a model and wait until it is ready. Raises `ApiError` 503 where that comes to nothing."""

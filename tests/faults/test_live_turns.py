@@ -1,5 +1,7 @@
 """Live turns while things break around them."""
 
+import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.utils import timezone
@@ -13,6 +15,7 @@ from tests.conftest import LiveSite
 from tests.factories import talks
 from tests.factories.streams import watched
 from tests.live import wait_until
+from tests.models_serving.stub import Exchange, StubServer
 
 
 def test_a_worker_that_is_killed_in_mid_answer_loses_nothing_and_splices_nothing(live_site: LiveSite) -> None:
@@ -29,6 +32,38 @@ def test_a_worker_that_is_killed_in_mid_answer_loses_nothing_and_splices_nothing
     attempts = Generation.objects.filter(candidate__item=turn.item).order_by("candidate__position", "attempt")
     assert [row.state for row in attempts] == ["lost", "done"] * 3
     assert shown(live_site, turn) == dict.fromkeys("ABC", "quick words")
+
+
+def test_answers_that_wait_for_their_first_word_when_the_model_server_dies_begin_when_it_is_back(
+    live_site: LiveSite,
+) -> None:
+    talks.served()
+    server, dies = StubServer(), threading.Event()
+    server.answer = lambda exchange: dies.wait() and None
+    ServedModel.objects.update(backend="openai_compatible", url=server.url, options={})
+    turn = talks.said(talks.conversation(talks.talker(models={"sampling": {}})))
+    wait_until("all answers are asked for", lambda: len(server.exchanges) == 3)
+    server.shut()
+    dies.set()
+    server = StubServer(server.port)
+    server.answer = says("one two")
+    try:
+        wait_until("the turn is ready", lambda: Turn.objects.get(pk=turn.pk).state == Turn.State.READY)
+    finally:
+        server.close()
+    attempts = Generation.objects.filter(candidate__item=turn.item)
+    assert [(row.attempt, row.state, row.text) for row in attempts] == [(1, "done", "one two")] * 3
+    assert [row.route["tries"][0]["kind"] for row in attempts] == ["broken"] * 3
+    assert {entry.event.kind for entry in turn_log().read(turn.pk)} == {"token", "done", "ready"}
+
+
+def says(text: str) -> Callable[[Exchange], None]:
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.event(text, "stop")
+        exchange.done()
+
+    return answer
 
 
 def slots_heard(turn: Turn) -> set[str]:

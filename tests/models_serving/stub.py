@@ -39,13 +39,15 @@ class Exchange:
 
 
 class StubServer:
-    """Listens on a free port of the loopback; each connection is answered by `answer` in its own thread."""
+    """Listens on a free port of the loopback, or on this one; each connection is answered by `answer` in its own
+    thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.answer: Callable[[Exchange], None] = lambda exchange: exchange.start("500 Unset", "text/plain")
         self.exchanges: list[Exchange] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1"
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/v1"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def shut(self) -> None:

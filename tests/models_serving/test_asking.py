@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models_serving.backends import scripted
-from models_serving.client import MemoryBoard, Place, Served, ask
+from models_serving.client import MemoryBoard, NoPlace, Place, Served, ask
 from models_serving.client.choosing import OPENS_AFTER, Standing, is_free, pick, soonest, stands_after
 from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, TimeLimits, Timings
 from tests.models_serving.asking import PATIENT, a_request
 from tests.models_serving.dialects import Hosted, Ollama, Vllm
-from tests.models_serving.stub import StubServer
+from tests.models_serving.stub import Exchange, StubServer
 
 
 class Clock:
@@ -43,6 +43,12 @@ def asked(on: MemoryBoard, clock: Clock, **changes: Any) -> tuple[str, Finished 
     *before, last = ask(on, request, sleep=clock.sleep, now=clock.now)
     assert isinstance(last, Finished | Failed)
     return "".join(event.text for event in before if isinstance(event, Chunk)), last
+
+
+def a_place(on: MemoryBoard) -> Place:
+    place = on.take(frozenset(), 30)
+    assert isinstance(place, Place)
+    return place
 
 
 def kinds(end: Finished | Failed) -> list[str]:
@@ -102,12 +108,115 @@ def test_endpoints_that_do_not_honour_what_is_needed_are_not_asked_however_free_
     assert (end.kind, kinds(end), clock.at) == ("busy", [], 1.0)
 
 
+def failing(clock: Clock, *failures: scripted.BackendError | None) -> tuple[dict[str, Any], list[float]]:
+    """A script that fails so one time after another and then answers, and the times at which it was asked."""
+    times: list[float] = []
+
+    def act(request: Any) -> Iterator[str]:
+        times.append(clock.at)
+        error = failures[len(times) - 1] if len(times) <= len(failures) else None
+        if error is not None:
+            raise error
+        yield "Now."
+
+    # each by a name of its own
+    scripted.register(f"failing {id(times)}", act)
+    return {"function": f"failing {id(times)}"}, times
+
+
+def lost(**said: Any) -> scripted.BackendError:
+    return scripted.BackendError("broken", "the connection broke", passing=True, **said)
+
+
+def test_a_request_whose_connection_was_lost_before_its_first_token_is_made_once_more_after_a_pause() -> None:
+    clock = Clock()
+    script, times = failing(clock, lost())
+    text, end = asked(board(script, clock=clock), clock)
+    assert (text, kinds(end), times) == ("Now.", ["broken"], [0.0, 1.0])
+    clock = Clock()
+    script, times = failing(clock, lost(retry_after=3.0), lost())
+    text, end = asked(board(script, clock=clock), clock)
+    assert isinstance(end, Failed)
+    # it may be what breaks the server, for everybody
+    assert (text, end.kind, kinds(end), times) == ("", "broken", ["broken"], [0.0, 3.0])
+
+
+def test_a_lost_connection_is_no_reason_to_ask_in_vain_when_the_server_is_away_or_busy_after_it() -> None:
+    clock = Clock()
+    away, busy = scripted.BackendError("unreachable", "away"), scripted.BackendError("busy", "later", retry_after=3.0)
+    script, times = failing(clock, lost(), away, busy)
+    text, end = asked(board(script, clock=clock), clock)
+    assert (text, kinds(end), times) == ("Now.", ["broken", "unreachable", "busy"], [0.0, 1.0, 3.0, 7.0])
+
+
+def test_a_lost_connection_is_made_good_at_another_endpoint_at_once() -> None:
+    clock = Clock()
+    first, times = failing(clock, lost())
+    text, end = asked(board(first, {"text": "From the second."}, clock=clock), clock)
+    assert (text, kinds(end), clock.at, times) == ("From the second.", ["broken"], 0.0, [0.0])
+
+
+def test_where_two_lose_their_connections_each_is_asked_twice_and_no_more() -> None:
+    clock = Clock()
+    (one, ones), (two, twos) = failing(clock, *[lost()] * 9), failing(clock, *[lost()] * 9)
+    _, end = asked(board(one, two, clock=clock), clock)
+    assert isinstance(end, Failed)
+    assert (end.kind, len(end.tries), ones, twos) == ("broken", 3, [0.0, 1.0], [0.0, 1.0])
+
+
+def test_what_makes_no_sense_is_not_asked_for_again_while_another_endpoint_is_only_busy() -> None:
+    clock = Clock()
+    (page, pages), (busy, _) = (
+        failing(clock, *[scripted.BackendError("broken", "a page")] * 9),
+        failing(clock, scripted.BackendError("busy", "later"), scripted.BackendError("busy", "later")),
+    )
+    text, end = asked(board(page, busy, clock=clock), clock)
+    assert (text, kinds(end), pages) == ("Now.", ["broken", "busy", "busy"], [0.0])
+
+
+def test_a_lost_connection_is_not_tried_again_where_the_answer_could_not_begin_in_time() -> None:
+    clock = Clock()
+    script, times = failing(clock, lost())
+    _, end = asked(board(script, clock=clock), clock, limits=replace(PATIENT, first_token=1.0))
+    assert isinstance(end, Failed)
+    assert (end.kind, times) == ("broken", [0.0])
+
+
 def test_after_the_first_token_nothing_is_tried_again() -> None:
     clock = Clock()
     on = board({"text": "one two three", "fail_after": 1, "fail_kind": "unreachable"}, {"text": "x"}, clock=clock)
     text, end = asked(on, clock)
     assert isinstance(end, Failed)
     assert (text, end.kind, end.text, end.tries) == ("one ", "unreachable", "one ", ())
+
+
+def test_a_connection_that_is_lost_after_the_first_token_is_the_end(stub: StubServer) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.event("one ")
+
+    stub.answer = answer
+    clock = Clock()
+    on = MemoryBoard([Served(Endpoint("openai_compatible", stub.url), "m")], clock.now)
+    text, end = asked(on, clock)
+    assert isinstance(end, Failed)
+    assert (text, end.kind, end.text, end.tries, len(stub.exchanges)) == ("one ", "broken", "one ", (), 1)
+
+
+def test_a_server_that_dies_with_a_request_in_its_queue_is_asked_again_when_it_is_back(stub: StubServer) -> None:
+    def answer(exchange: Exchange) -> None:
+        if len(stub.exchanges) > 1:
+            exchange.start()
+            exchange.event("Back.", "stop")
+            exchange.done()
+
+    stub.answer = answer
+    clock = Clock()
+    on = MemoryBoard([Served(Endpoint("openai_compatible", stub.url), "m")], clock.now)
+    text, end = asked(on, clock)
+    assert isinstance(end, Finished)
+    assert (text, kinds(end), clock.at) == ("Back.", ["broken"], 1.0)
+    assert end.tries[0].error == "the connection broke: Server disconnected without sending a response."
 
 
 def test_an_endpoint_that_stands_alone_is_tried_again_after_longer_and_longer_pauses() -> None:
@@ -206,9 +315,11 @@ def test_what_another_endpoint_took_counts_as_nobodys_waiting_for_this_one(endpo
     clock, noted = Clock(), []
 
     class Noting(MemoryBoard):
-        def give_back(self, place: Place, end: Finished | Failed | None, waited: float | None = None) -> None:
+        def give_back(
+            self, place: Place, end: Finished | Failed | None, waited: float | None = None, *, hurried: bool = False
+        ) -> None:
             noted.append(waited)
-            super().give_back(place, end, waited)
+            super().give_back(place, end, waited, hurried=hurried)
 
     def slowly_busy_once(request: Any) -> Iterator[str]:
         if not noted:
@@ -325,6 +436,37 @@ def test_a_crash_with_many_requests_under_way_is_one_failure() -> None:
 def test_an_endpoint_on_trial_gets_one_request_at_a_time() -> None:
     one = Standing(failures=OPENS_AFTER, rests_until=5.0)
     assert [is_free(one, 6.0), is_free(replace(one, in_flight=1), 6.0)] == [True, False]
+
+
+def test_an_endpoint_on_trial_is_open_to_all_as_soon_as_its_answer_begins() -> None:
+    clock = Clock()
+    on = board({"text": "la", "endless": True}, clock=clock)
+    for _ in range(OPENS_AFTER):
+        on.give_back(a_place(on), failed("unreachable"))
+    clock.at = 2.0
+    trial = a_place(on)
+    assert (trial.on_trial, on.take(frozenset(), 30)) == (
+        True,
+        NoPlace("every endpoint is full or at rest after failures", seconds=0.0),
+    )
+    on.give_back(trial, None)
+    stream = begun(on, clock)
+    assert on.standings == [Standing(in_flight=1, most_at_once=4)]
+    assert a_place(on).on_trial is False
+    stream.close()
+
+
+@pytest.mark.parametrize(("pause", "failures"), [(2.0, 1), (3.0, 0)])
+def test_an_endpoint_is_not_blamed_for_needing_more_than_the_little_time_that_was_left(
+    pause: float, failures: int
+) -> None:
+    clock = Clock()
+    busy = scripted.BackendError("busy", "later", retry_after=pause)
+    script, times = failing(clock, busy, scripted.BackendError("timeout", "first token: longer than it may be"))
+    on = board(script, clock=clock)
+    _, end = asked(on, clock, limits=replace(PATIENT, first_token=4.0))
+    assert isinstance(end, Failed)
+    assert (end.kind, times, on.standings[0].failures) == ("timeout", [0.0, pause], failures)
 
 
 @pytest.mark.parametrize(

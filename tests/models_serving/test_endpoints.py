@@ -197,6 +197,17 @@ def test_all_processes_see_the_same_breaker_and_switching_on_closes_it() -> None
     assert taken(CatalogBoard(model, lambda: now)).key == row.pk
 
 
+def test_all_processes_may_ask_an_endpoint_again_as_soon_as_one_hears_it_begin() -> None:
+    model = declared()
+    model.endpoints.update_or_create(url="", defaults={"failures": OPENS_AFTER, "rests_until": NOW})
+    here, there = CatalogBoard(model, lambda: NOW), CatalogBoard(model, lambda: NOW)
+    trial = taken(here)
+    assert (trial.on_trial, type(there.take(frozenset(), 30))) == (True, NoPlace)
+    here.begun(trial)
+    assert taken(there).on_trial is False
+    assert [(row.failures, row.rests_until) for row in rows(model)] == [(0, None)]
+
+
 def test_an_endpoint_that_drains_gets_nothing_new_and_a_model_that_drains_takes_no_work() -> None:
     model = declared(endpoints=[{"url": "x:0"}, {"url": "x:1"}])
     board = CatalogBoard(model)
@@ -488,6 +499,19 @@ def test_one_probe_without_an_answer_makes_nobody_ill_and_the_second_does(stub: 
         [own] = rows(model)
         heard.append((own.health, model.health, model.health_detail[:13], own.health_changes.count()))
     assert heard == [("healthy", "healthy", "", 1), ("unhealthy", "unhealthy", "no connection", 2)]
+
+
+def test_an_endpoint_that_is_found_well_again_is_tried_at_once_and_one_that_was_well_rests_on(stub: StubServer) -> None:
+    Vllm().at(stub)
+    model = declared(backend="openai_compatible", url=stub.url)
+    rest = NOW + timedelta(minutes=1)
+    found = []
+    for said, failures in (("unhealthy", OPENS_AFTER), ("unhealthy", 0), ("healthy", OPENS_AFTER)):
+        model.endpoints.update_or_create(url="", defaults={"health": said, "failures": failures, "rests_until": rest})
+        check_health(served_model=model, now=NOW)
+        [own] = rows(model)
+        found.append((own.health, own.failures, own.rests_until))
+    assert found == [("healthy", OPENS_AFTER, None), ("healthy", 0, rest), ("healthy", OPENS_AFTER, rest)]
 
 
 def test_an_endpoint_that_answers_that_it_does_not_serve_the_model_is_ill_at_once(stub: StubServer) -> None:

@@ -19,7 +19,7 @@ from models_serving.engine import footprint
 from models_serving.engine.loading import LoadError, ModelSpec
 from models_serving.server import fleet as fleet_module
 from models_serving.server.config import Wanted
-from models_serving.server.fleet import Fleet
+from models_serving.server.fleet import Fleet, Served
 from models_serving.server.memory import spoken
 from models_serving.server.metrics import Seen, Tally, page
 from models_serving.server.wire import ApiError
@@ -102,6 +102,18 @@ def test_an_unhealthy_model_is_said_to_be_so_until_it_is_back(
     assert (failed.kind, failed.retry_after) == ("busy", 2.0)
     assert failed.error == f"HTTP 503: the model 'llama' is unhealthy: {why}"
     assert '\nplurivox_model_up{model="llama"} 0\n' in httpx.get(f"{server.root}/metrics").text
+
+
+def test_who_asks_for_a_model_that_is_being_loaded_comes_back_the_later_the_longer_that_takes(
+    folders: dict[str, Path],
+) -> None:
+    served, said = Served(wanted(folders, "llama")), []
+    for seconds in (0, 4.9, 11, 60):
+        served.become("loading")
+        served.since -= seconds
+        said.append(served.look_again)
+    served.become("unhealthy")
+    assert [*said, served.look_again] == [1, 1, 3, 5, 2]
 
 
 def test_one_that_cannot_be_loaded_leaves_the_others_alone(start: Starts, folders: dict[str, Path]) -> None:
@@ -233,7 +245,7 @@ def test_a_model_is_loaded_when_it_is_asked_for_and_who_asks_is_told_to_come_bac
     assert httpx.get(f"{server.root}/readyz").json()["models"] == {"llama": "ok", "mistral": "unloaded"}
     [failed] = ask_sync(endpoint(server), a_request(model="mistral", **SHORT))
     assert isinstance(failed, Failed)
-    assert (failed.kind, failed.retry_after) == ("busy", 5.0)
+    assert (failed.kind, failed.retry_after) == ("busy", 1.0)
     assert failed.error == "HTTP 503: the model 'mistral' is being loaded"
     until(lambda: states(server)["mistral"] == "ready")
     assert len(answered(server, "mistral")) > 0

@@ -30,6 +30,8 @@ from tests.models_serving.stub import Exchange, StubServer
 Ask = Callable[[Endpoint, GenerationRequest], list[Event]]
 both_ways = pytest.mark.parametrize("ask", WAYS)
 KEY = "sk-not-a-real-key-123"
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<h1>Hello</h1>"
 
 
 def at(stub: StubServer, **changes: Any) -> Endpoint:
@@ -86,18 +88,19 @@ def test_a_recorded_answer_arrives_whole_with_usage_and_report(ask: Ask, stub: S
 @pytest.mark.parametrize(
     ("status", "headers", "means"),
     [
-        ("400 Bad Request", "", ("refused", None)),
-        ("401 Unauthorized", "", ("refused", None)),
-        ("404 Not Found", "", ("refused", None)),
-        ("307 Temporary Redirect", "Location: http://127.0.0.1:1/\r\n", ("refused", None)),
-        ("429 Too Many Requests", "Retry-After: 2\r\n", ("busy", 2.0)),
-        ("503 Service Unavailable", "", ("busy", None)),
-        ("500 Internal Server Error", "", ("broken", None)),
-        ("502 Bad Gateway", "", ("unreachable", None)),
+        ("400 Bad Request", "", ("refused", None, False)),
+        ("401 Unauthorized", "", ("refused", None, False)),
+        ("404 Not Found", "", ("refused", None, False)),
+        ("307 Temporary Redirect", "Location: http://127.0.0.1:1/\r\n", ("refused", None, False)),
+        ("429 Too Many Requests", "Retry-After: 2\r\n", ("busy", 2.0, False)),
+        ("503 Service Unavailable", "", ("busy", None, False)),
+        ("500 Internal Server Error", "Retry-After: 4\r\n", ("broken", 4.0, True)),
+        ("501 Not Implemented", "", ("broken", None, False)),
+        ("502 Bad Gateway", "", ("unreachable", None, False)),
     ],
 )
 def test_an_http_error_becomes_the_failure_that_it_means(
-    ask: Ask, stub: StubServer, status: str, headers: str, means: tuple[str, float | None]
+    ask: Ask, stub: StubServer, status: str, headers: str, means: tuple[str, float | None, bool]
 ) -> None:
     def answer(exchange: Exchange) -> None:
         exchange.start(status, "application/json", headers)
@@ -106,7 +109,7 @@ def test_an_http_error_becomes_the_failure_that_it_means(
     stub.answer = answer
     [last] = ask(at(stub), a_request())
     assert isinstance(last, Failed)
-    assert (last.kind, last.retry_after) == means
+    assert (last.kind, last.retry_after, last.passing) == means
     assert last.error == f"HTTP {status[:3]}: no such luck"
     assert last.sent["model"] == "m"
 
@@ -121,6 +124,8 @@ def test_an_http_error_becomes_the_failure_that_it_means(
         (b'data: {"choices": [{"delta": {"content": 5}}]}\n\n', "broken", "a chunk is malformed"),
         (b"data: \xff\xfe\n\n", "broken", "the stream is not UTF-8"),
         (b'data: {"error": {"message": "out of memory"}}\n\n', "broken", "the server reports: out of memory"),
+        (b'data: {"error": {"message": "full", "code": 429}}\n\n', "busy", "the server reports: full"),
+        (b'data: {"error": {"message": "dead", "code": 400}}\n\n', "broken", "the server reports: dead"),
         (b"", "broken", "the stream ended without a finish reason"),
         (b"data: [DONE]\n\n", "broken", "the stream ended without a finish reason"),
         (b"data: " + b"x" * 2_000_000, "too_long", "an event of more than 742144 bytes"),
@@ -135,6 +140,26 @@ def test_a_malformed_stream_fails(ask: Ask, stub: StubServer, sent: bytes, kind:
     stub.answer = answer
     last = failed(ask(at(stub), a_request()))
     assert (last.kind, last.error, last.text) == (kind, error, "some ")
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("sent", "error", "passing"),
+    [
+        (b"", "the connection broke: Server disconnected without sending a response.", True),
+        (b"HTTP/1.1 200 OK\r\n", "the connection broke: Server disconnected without sending a response.", True),
+        (STREAM, "the stream ended without a finish reason", True),
+        (STREAM + b'data: {"error": {"message": "dead"}}\n\n', "the server reports: dead", True),
+        (STREAM + b"data: {nonsense\n\n", "a chunk is not JSON", False),
+        (PAGE, "the answer is text/html and no event stream: <h1>Hello</h1>", False),
+    ],
+)
+def test_a_lost_connection_may_be_over_soon_and_what_makes_no_sense_stays_so(
+    ask: Ask, stub: StubServer, sent: bytes, error: str, passing: bool
+) -> None:
+    stub.answer = lambda exchange: exchange.send(sent)
+    last = failed(ask(at(stub), a_request()))
+    assert (last.kind, last.error, last.passing) == ("broken", error, passing)
 
 
 @both_ways

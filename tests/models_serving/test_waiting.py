@@ -26,8 +26,18 @@ def test_the_first_of_a_line_look_for_a_place_and_the_next_one_when_one_has_left
     people = waiting(lines, MOST_LOOKING + 2)
     assert looking(lines, people) == FIRST
     lines.wait(KIND, people[0])
-    lines.leave(KIND, people[1])
+    lines.step_out(KIND, people[1])
     assert looking(lines, [people[0], *people[2:]]) == FIRST
+
+
+def test_whoever_comes_again_after_a_place_that_came_to_nothing_is_before_those_who_came_later() -> None:
+    lines, early = Lines(), Person()
+    assert lines.may_look(KIND, early)
+    lines.step_out(KIND, early)
+    later = waiting(lines, MOST_LOOKING)
+    assert looking(lines, later) == FIRST
+    assert lines.may_look(KIND, early)
+    assert looking(lines, later) == FIRST[:-1]
 
 
 def test_somebody_new_looks_where_the_line_is_short_and_passes_nobody_where_it_is_not() -> None:

@@ -24,7 +24,7 @@ from annotation.studies.document.models import ModelRules
 from annotation.studies.queries import document_of
 from models_serving.catalog.board import CatalogBoard
 from models_serving.client import ask
-from models_serving.contracts import Endpoint, Event, Failed, Finished, GenerationRequest
+from models_serving.contracts import Chunk, Endpoint, Event, Failed, Finished, GenerationRequest
 
 SAID: dict[str, Kind] = {"final": "done", "again": "reset", "replaced": "replaced"}
 
@@ -113,13 +113,19 @@ class _Job:
         """Seconds in which the person has waited for this attempt to begin: since their message, or, where an earlier
         attempt had come to nothing, since the next one was due."""
         due = self.turn.started_at if self.generation.attempt == 1 else self.generation.candidate.due_at
-        return max((self.generation.started_at - due).total_seconds(), 0.0) if due else 0.0
+        # by the clock, and not by when the attempt was claimed: where many write at once, claiming takes its time
+        return max((self.clock() - due).total_seconds(), 0.0) if due else 0.0
 
     def _relayed(self, endpoint: Endpoint, request: GenerationRequest) -> Generator[Event | None]:
-        """The end of the stream; its text goes into the log meanwhile, past this thread, which can keep the lease."""
+        """The end of the stream, and an empty piece when its text begins; the text itself goes into the log meanwhile,
+        past this thread, which can keep the lease."""
         voice = Voice(self.turn.pk, self.slot, self.generation.attempt)
         try:
             with Pump(endpoint, request, self._hearing(voice)) as pump:
+                while not (pump.has_begun(LOOK_EVERY) or pump.end(0)):
+                    yield None
+                if pump.has_begun(0):
+                    yield Chunk("")
                 while (end := pump.end(LOOK_EVERY)) is None:
                     if voice.error is not None:
                         raise voice.error

@@ -16,6 +16,7 @@ from models_serving.catalog.queries import RECENT, enabled_models, endpoint_of
 from models_serving.catalog.services.endpoints import own_endpoint
 from models_serving.catalog.services.revisions import revision_of
 from models_serving.client import probe, version_of
+from models_serving.client.choosing import OPENS_AFTER
 from models_serving.contracts import Report
 
 _PROBES_AT_ONCE = 8
@@ -29,6 +30,7 @@ CHANGES_KEPT = 200
 _FOUND = ("dialect", "version", "context")
 _NOTED = (
     "health", "health_detail", "health_checked_at", "capabilities", "examined_at", "trial_began_at", "trial_error",
+    "rests_until",
 )  # fmt: skip
 Health = ServedModel.Health
 log = logging.getLogger(__name__)
@@ -158,6 +160,9 @@ def _note_report(known: ServedEndpoint, report: Report, now: datetime) -> None:
         known.capabilities, known.examined_at = {}, None
         known.trial_began_at, known.trial_error = None, ""
     known.capabilities |= {name: value for name in _FOUND if (value := getattr(report, name))}
+    if known.health == Health.HEALTHY != before[0] and known.failures >= OPENS_AFTER:
+        # it is back: whoever waits for it may try it now, for however long it was to be left alone
+        known.rests_until = None
     known.save(update_fields=_NOTED)
     if before != (known.health, known.health_detail):
         HealthChange.objects.create(endpoint=known, health=known.health, detail=known.health_detail, at=now)

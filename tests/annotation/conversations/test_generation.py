@@ -244,6 +244,14 @@ def test_a_first_token_counts_for_admission_from_the_persons_message_on() -> Non
     assert seen == [1, 2]
 
 
+def test_what_claiming_an_answer_takes_is_waiting_too() -> None:
+    turn = turn_with({"text": "Words."})
+    claimed_at, asked_at = turn.started_at, turn.started_at + timedelta(seconds=60)
+    times = iter([claimed_at])
+    generate(candidate_id=turn.item.candidates.get().pk, clock=lambda: next(times, asked_at))
+    assert [int(one.seconds) for one in FirstToken.objects.all()] == [60]
+
+
 # -- lost workers ----------------------------------------------------------------------------------------------------
 def claimed(turn: Turn, **since: float) -> Generation:
     """An attempt whose worker was killed; its lease ran out `since` ago."""
