@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from annotation.assignments.models import Assignment
 from annotation.conversations.models import Conversation, Turn
@@ -30,10 +30,17 @@ def rules_for(step: ConversationsStep, number: int) -> TurnRules:
 
 def open_conversation(participation: Participation, step: str) -> Conversation | None:
     """The talk that is going on; one person has at most one."""
-    talks = Conversation.objects.select_related("version", "opening").defer("version__document")
-    found = talks.filter(participation=participation, step=step, state__in=OPEN_STATES).order_by("pk").first()
+    return of_person(Conversation.objects.filter(step=step, state__in=OPEN_STATES), participation)
+
+
+def of_person(talks: QuerySet[Conversation], participation: Participation) -> Conversation | None:
+    """The person's own among these talks. The person is known, and so is the version as a rule: nothing is joined,
+    which would cost more than the row itself."""
+    found = talks.filter(participation=participation).order_by("pk").first()
     if found is not None:
         found.participation = participation
+        if found.version_id == participation.version_id:
+            found.version = participation.version
     return found
 
 

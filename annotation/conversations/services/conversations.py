@@ -19,6 +19,7 @@ from annotation.conversations.queries import (
     messages_of,
     newest,
     next_after,
+    of_person,
     open_conversation,
     step_of,
     turns_of,
@@ -133,12 +134,9 @@ def void_turn(*, turn: Turn, reason: str, now: datetime) -> None:
 
 def lock_conversation(conversation_id: uuid.UUID, participation: Participation) -> Conversation:
     """The person's own talk, locked until the transaction ends; else it does not exist."""
-    talks = Conversation.objects.select_for_update(of=("self",)).select_related("version", "opening")
-    talks = talks.defer("version__document")
-    conversation = talks.filter(pk=conversation_id, participation=participation).order_by("pk").first()
+    conversation = of_person(Conversation.objects.select_for_update().filter(pk=conversation_id), participation)
     if conversation is None:
         raise NotFoundError(_("There is no such conversation."))
-    conversation.participation = participation
     return conversation
 
 

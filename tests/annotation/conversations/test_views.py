@@ -131,7 +131,7 @@ def test_a_job_asks_its_model_after_seven_statements(person: Participation) -> N
         generate(candidate_id=candidate.pk, clock=timezone.now)
     asked = [sql.split('"')[1] for sql in statements(queries)]
     # what names one row is not sorted by study and person
-    assert [sql.count(" JOIN ") for sql in statements(queries)[:7]] == [6, 0, 2, 0, 0, 1, 0]
+    assert [sql.count(" JOIN ") for sql in statements(queries)[:7]] == [4, 0, 2, 0, 0, 1, 0]
     assert asked[:7] == [
         # the turn; the candidate is claimed and read, and its attempt begins
         *("conversations_turn", "items_candidate", "items_candidate", "items_generation"),
