@@ -1,6 +1,7 @@
 """What the pages of a talk show, as plain values for templates. Slot letters, never a model or a database order."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,13 +113,14 @@ def talk_page(
     place: Here,
     conversation: Conversation,
     *,
+    turns: Sequence[Turn] | None = None,
     sent: Fields | None = None,
     form: JudgementForm | None = None,
     error: str = "",
 ) -> dict[str, Any]:
-    """The talk: what was said, and what comes next. `sent` and `error` are those of a message that was refused, `form`
-    that of a judgement."""
-    turns = turns_of(conversation)
+    """The talk: what was said, and what comes next. `turns` are read where they are not known. `sent` and `error` are
+    those of a message that was refused, `form` that of a judgement."""
+    turns = turns_of(conversation) if turns is None else turns
     last, path = newest(turns), chosen_path(turns)
     language = place.participation.language
     words = place.step.continue_text if last is not None and next_number(last) else place.step.opening_text

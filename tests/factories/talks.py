@@ -92,7 +92,7 @@ def conversation(person: Participation, kind: str = "free") -> Conversation:
 def said(talk: Conversation, text: str = "Hello there", *, with_key: str = "") -> Turn:
     """A message of the person, its answers still queued."""
     spoken = Spoken(text, with_key or key(), {})
-    return start_turn(conversation_id=talk.pk, participation=talk.participation, spoken=spoken, now=timezone.now())
+    return start_turn(conversation_id=talk.pk, participation=talk.participation, spoken=spoken, now=timezone.now()).turn
 
 
 def run_jobs(turn: Turn, *, rounds: int = 12) -> Turn:

@@ -46,7 +46,15 @@ class Spoken:
     details: dict[str, Any]
 
 
-def start_turn(*, conversation_id: uuid.UUID, participation: Participation, spoken: Spoken, now: datetime) -> Turn:
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A turn whose answers begin, and all turns of its talk, this one too: who shows them need not read them again."""
+
+    turn: Turn
+    turns: list[Turn]
+
+
+def start_turn(*, conversation_id: uuid.UUID, participation: Participation, spoken: Spoken, now: datetime) -> Started:
     """Take a message and decide everything about its answers before the first token.
 
     In one transaction: the turn, its item with the whole history, a queued candidate a place with its draw, a place
@@ -59,7 +67,7 @@ def start_turn(*, conversation_id: uuid.UUID, participation: Participation, spok
         spoken = _as_shared(conversation, turns, spoken)
         earlier = next((turn for turn in turns if turn.key == spoken.key), None)
         if earlier is not None:
-            return _same(earlier, spoken)
+            return Started(_same(earlier, spoken), turns)
         step = step_of(conversation.version, conversation.step)
         last = newest(turns)
         if is_under_way(last):
@@ -67,10 +75,11 @@ def start_turn(*, conversation_id: uuid.UUID, participation: Participation, spok
         if not may_write(conversation, step, last):
             raise ConflictError(_("This conversation takes no more messages."))
         hold_room(participation=participation, step=step, now=now)
-        return _open_turn(conversation, step, turns, spoken, now)
+        turn = _open_turn(conversation, step, turns, spoken, now)
+        return Started(turn, [*turns, turn])
 
 
-def retry_turn(*, turn_id: uuid.UUID, participation: Participation, key: str, now: datetime) -> Turn:
+def retry_turn(*, turn_id: uuid.UUID, participation: Participation, key: str, now: datetime) -> Started:
     """Ask again what led to nothing: a sibling turn with the same text. The same key gives the same sibling.
     `AdmissionNeededError` as with a message."""
     turn = Turn.objects.filter(pk=turn_id, conversation__participation=participation).first()

@@ -1,5 +1,6 @@
 """The page of a talk, and everything that can be done on it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from annotation.common.timers import read_timers
 from annotation.conversations.access import Here, here, may_see, remember
 from annotation.conversations.forms import MessageForm, read_shown
 from annotation.conversations.line import InLine, line_of
-from annotation.conversations.models import Conversation
+from annotation.conversations.models import Conversation, Turn
 from annotation.conversations.pages import after_page, talk_page, types_page, waiting_page
 from annotation.conversations.queries import open_conversation, turn_of
 from annotation.conversations.services.admission import AdmissionNeededError, ask_admission, note_presence
@@ -84,7 +85,7 @@ def message(request: HttpRequest, place: Here) -> HttpResponseBase:
     now = timezone.now()
     _ask_for_room(place, conversation, now)
     try:
-        start_turn(
+        started = start_turn(
             conversation_id=conversation.pk,
             participation=place.participation,
             spoken=Spoken(form.text, key_of(request), timings_of(form.timers)),
@@ -93,7 +94,7 @@ def message(request: HttpRequest, place: Here) -> HttpResponseBase:
     except AdmissionNeededError:
         sent = {name: [str(value) for value in values] for name, values in request.POST.lists()}
         return _wait_with(request, place, talk_page(place, conversation, sent=sent))
-    return answered(request, place, conversation)
+    return answered(request, place, conversation, started.turns)
 
 
 @takes_forms
@@ -134,11 +135,11 @@ def retry(request: HttpRequest, place: Here, turn: UUID) -> HttpResponseBase:
     conversation, now = _open(request, place), timezone.now()
     _ask_for_room(place, conversation, now)
     try:
-        retry_turn(turn_id=turn, participation=place.participation, key=key_of(request), now=now)
+        started = retry_turn(turn_id=turn, participation=place.participation, key=key_of(request), now=now)
     except AdmissionNeededError:
         context = talk_page(place, conversation) | {"key": key_of(request), "retrying": True}
         return _wait_with(request, place, context)
-    return answered(request, place, conversation)
+    return answered(request, place, conversation, started.turns)
 
 
 @takes_forms
@@ -205,12 +206,15 @@ def to_talk(place: Here) -> HttpResponse:
     return redirect("conversations:talk", place.participation.pk, place.step.name)
 
 
-def answered(request: HttpRequest, place: Here, conversation: Conversation) -> HttpResponseBase:
-    """The talk as it is now: for the page's script at once, so that it can put the new part in its place, and with the
-    answers that are being written; else by a redirect, so that a reload sends nothing again."""
+def answered(
+    request: HttpRequest, place: Here, conversation: Conversation, turns: Sequence[Turn] | None = None
+) -> HttpResponseBase:
+    """The talk as it is now, with its turns where they are known: for the page's script at once, so that it can put the
+    new part in its place, and with the answers that are being written; else by a redirect, so that a reload sends
+    nothing again."""
     if "X-PV-Form" not in request.headers or conversation.state != Conversation.State.OPEN:
         return to_talk(place)
-    context = talk_page(place, conversation)
+    context = talk_page(place, conversation, turns=turns)
     page = shown(request, "talk", place, context)
     if context["writing"] and takes_stream(request):
         return page_and_stream(page, context["turn"], place.step)

@@ -157,7 +157,7 @@ def test_trying_again_at_once_is_one_sibling() -> None:
     got = at_once(
         lambda _: retry_turn(turn_id=turn.pk, participation=talk.participation, key="again", now=timezone.now())
     )
-    assert (kinds(got), Turn.objects.count()) == ({"Turn": AT_ONCE}, 2)
+    assert (kinds(got), Turn.objects.count()) == ({"Started": AT_ONCE}, 2)
 
 
 def test_finishing_at_once_opens_each_block_once() -> None:

@@ -182,8 +182,8 @@ def test_trying_again_after_a_void_turn_is_a_sibling_with_the_same_text() -> Non
     talk = talks.conversation(talks.talker())
     turn = talks.said(talk, "Hello?")
     Turn.objects.filter(pk=turn.pk).update(state=Turn.State.VOID)
-    again = retry_turn(turn_id=turn.pk, participation=talk.participation, key="r", now=timezone.now())
-    same = retry_turn(turn_id=turn.pk, participation=talk.participation, key="r", now=timezone.now())
+    again = retry_turn(turn_id=turn.pk, participation=talk.participation, key="r", now=timezone.now()).turn
+    same = retry_turn(turn_id=turn.pk, participation=talk.participation, key="r", now=timezone.now()).turn
     assert (again.number, again.attempt, again.parent_id, again.user_text) == (0, 1, None, "Hello?")
     assert (again, Turn.objects.count()) == (same, 2)
     assert facts(again) != facts(turn)

@@ -119,8 +119,8 @@ def test_a_message_and_the_page_that_follows_take_as_many_statements_late_in_a_t
     with CaptureQueriesContext(connection) as queries:
         client.post(address(person, "message"), fields, headers=SCRIPT)
     # session, participation and talk; the talk is locked and its turns are read; item, models, candidates, draws,
-    # place, showing, turn. The page: the turns, the receipts of those judged, twice how many talks are finished.
-    assert len(statements(queries)) == 3 + 2 + 7 + 3 + bool(turns)
+    # place, showing, turn. The page: the receipts of the turns judged, twice how many talks are finished.
+    assert len(statements(queries)) == 3 + 2 + 7 + 2 + bool(turns)
 
 
 def test_a_job_asks_its_model_after_seven_statements(person: Participation) -> None:
