@@ -41,7 +41,8 @@ def set_guard(guard: Guard) -> None:
 
 
 def check_url(url: str) -> httpx.URL:
-    """The address as a URL, or `OutboundError` where it is not plain http(s) with a host and without credentials."""
+    """The address as a URL to which paths can be added, or `OutboundError`: it is not http(s), has no host, or
+    carries credentials, a query or a fragment."""
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, TypeError) as error:
@@ -50,6 +51,10 @@ def check_url(url: str) -> httpx.URL:
         raise OutboundError("only http and https addresses with a host are asked")
     if parsed.userinfo:
         raise OutboundError("an address may not carry a user name or password; use api_key_env")
+    if parsed.query or parsed.fragment:
+        raise OutboundError("an address may not carry a query or a fragment; only paths are added to it")
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        raise OutboundError(f"there is no port {parsed.port}")
     return parsed
 
 

@@ -1,7 +1,9 @@
 """The answers of servers of the OpenAI chat API, read strictly: streams of chunks, errors, facts. No network here."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Any
 
 from models_serving.backends.base import BackendError, End
@@ -21,6 +23,9 @@ REASONS = {
     "model_length": "length",
     "max_tokens": "length",
 }
+_HEAD_CHARS = 4_000
+_PAGE = re.compile(r"<!doctype html|<html", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 # what a server says of itself along the way
 REPORTED = ("id", "model", "system_fingerprint", "plurivox", "service_tier", "timings")
 
@@ -31,9 +36,34 @@ def message_of(said: bytes) -> str:
         found = parsed(said)
         # some say {"error": {"message": …}}, some {"error": "…"}, some {"message": …} or {"detail": …}
         error = next(found[name] for name in ("error", "message", "detail") if found.get(name))
+        if isinstance(error, list):
+            return "; ".join(map(_complaint, error))
         return str(error["message"] if isinstance(error, dict) else error)
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
-        return said.decode(errors="replace").strip() or "no reason given"
+        text = said.decode(errors="replace").strip()
+        return _page(text) or text or "no reason given"
+
+
+def _complaint(one: Any) -> str:
+    """One of a list of what is wrong with a request, as servers that are built with FastAPI give it."""
+    return f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
+
+
+def _page(text: str) -> str:
+    """What a web page is called: whoever gets one has asked at a wrong address. Empty where the text is none."""
+    if not _PAGE.match(text):
+        return ""
+    title = _TITLE.search(text[:_HEAD_CHARS])
+    return f"a web page, {' '.join(unescape(title[1]).split())!r}" if title else "a web page"
+
+
+def reported(said: bytes) -> Any:
+    """The error that an answer in JSON consists of; `None` where it is something else."""
+    try:
+        found = parsed(said)
+    except ValueError:
+        return None
+    return found.get("error") if isinstance(found, dict) else None
 
 
 def kind_of(status: int) -> FailureKind:
@@ -127,7 +157,7 @@ class ChunkReader:
             raise BackendError("broken", "a chunk is not an object")
         if chunk.get("error"):
             said = f"the server reports: {self.clean(message_of(event))}"[:ERROR_CHARS]
-            raise BackendError(_kind_within(chunk["error"]), said, passing=True)
+            raise BackendError(kind_within(chunk["error"]), said, passing=True)
         self._note(chunk)
         choices = chunk.get("choices") or []
         return self._choice(choices) if choices else ""
@@ -177,9 +207,9 @@ class ChunkReader:
                 raise BackendError("broken", f"the server ended the answer with {other[:40]!r}")
 
 
-def _kind_within(error: Any) -> FailureKind:
-    """What an error within a stream means. Gateways give the HTTP status as its code; a 4xx says little there, because
-    vLLM says 400 of whatever went wrong."""
+def kind_within(error: Any) -> FailureKind:
+    """What an error means that comes after a status of success. Gateways give the HTTP status as its code; a 4xx says
+    little there, because vLLM says 400 of whatever went wrong."""
     code = error.get("code") if isinstance(error, dict) else None
     kind = kind_of(code) if isinstance(code, int) else "broken"
     return "broken" if kind == "refused" else kind

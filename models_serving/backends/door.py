@@ -11,13 +11,14 @@ import httpx
 
 from models_serving import outbound
 from models_serving.backends.base import BackendError
-from models_serving.backends.chunks import ERROR_CHARS, kind_of, message_of, type_of
+from models_serving.backends.chunks import ERROR_CHARS, kind_of, kind_within, message_of, reported, type_of
 from models_serving.backends.foreign import plain
 from models_serving.contracts import Endpoint
 
 _ERROR_BYTES = 64_000
 # failures of a server that is as it is: it does not know the method, or the version of HTTP
 _NEVER = frozenset({501, 505})
+_WANTS_A_KEY = frozenset({401, 403})
 
 
 class Door:
@@ -55,13 +56,25 @@ class Door:
 
     def refuse(self, answer: httpx.Response, said: bytes) -> NoReturn:
         """Turn an answer that is no stream into the failure that it means."""
+        if answer.status_code == 200 and (error := reported(said)):
+            message = self.clean(f"the server reports: {message_of(said)}")[:ERROR_CHARS]
+            raise BackendError(kind_within(error), message, passing=True)
         if answer.status_code == 200:
             said_so = f"the answer is {type_of(answer.headers) or 'of no type'} and no event stream: {message_of(said)}"
             raise BackendError("broken", self.clean(said_so)[:ERROR_CHARS])
-        message = self.clean(f"HTTP {answer.status_code}: {message_of(said)}")[:ERROR_CHARS]
+        message = self.clean(f"HTTP {answer.status_code}: {message_of(said)}")[:ERROR_CHARS] + self._hint(answer)
         kind, after = kind_of(answer.status_code), _retry_after(answer.headers)
         passing = kind == "broken" and answer.status_code not in _NEVER
         raise BackendError(kind, message, retry_after=after, passing=passing)
+
+    def _hint(self, answer: httpx.Response) -> str:
+        """What an operator has to know beside what the server says."""
+        if answer.status_code in _WANTS_A_KEY and not self._key:
+            return "; no key was sent"
+        if answer.has_redirect_location:
+            where = self.clean(answer.headers["Location"]).partition("?")[0]
+            return f"; it leads to {where[:ERROR_CHARS]}, which is not followed"
+        return ""
 
 
 class _Errors:

@@ -5,7 +5,7 @@ from typing import Any
 
 from models_serving import outbound
 from models_serving.backends.base import BackendError
-from models_serving.backends.chunks import revision_facts
+from models_serving.backends.chunks import ERROR_CHARS, message_of, revision_facts
 from models_serving.backends.dialects import DIALECTS, context_of, dialect_named, is_in_a_namespace, recognised
 from models_serving.backends.door import Door, some
 from models_serving.backends.foreign import parsed, storable
@@ -18,7 +18,7 @@ _MOST_NAMED = 8
 
 def what_it_serves(endpoint: Endpoint, model: str, clock: PhaseClock) -> Report:
     """Never raises for what the other side does."""
-    answered = False
+    answered, looked = False, ""
     try:
         door = Door(endpoint)
         with (
@@ -29,15 +29,17 @@ def what_it_serves(endpoint: Endpoint, model: str, clock: PhaseClock) -> Report:
             answered = True
             said = some(answer.iter_raw(), _LIST_BYTES)
             if answer.status_code != 200:
+                looked = f"; its models are looked for at {door.at('models')}" if answer.status_code == 404 else ""
                 door.refuse(answer, said)
     except BackendError as error:
-        return Report(reachable=answered, serves=False, error=str(error))
+        return Report(reachable=answered, serves=False, error=f"{error}{looked}")
     except TimeoutError:
         return Report(reachable=answered, serves=False, error=clock.overdue())
     try:
         entries = {str(entry["id"]): entry for entry in storable(parsed(said), door.clean)["data"]}
     except (ValueError, KeyError, TypeError):
-        return Report(reachable=True, serves=False, error="the list of models is malformed")
+        found = door.clean(message_of(said))[:ERROR_CHARS] if said.strip() else "nothing"
+        return Report(reachable=True, serves=False, error=f"at {door.at('models')} is no list of models but {found}")
     entry = _entry(entries, model)
     if entry is None:
         missing = f"it does not serve {model!r}; it serves {_named(entries)}"

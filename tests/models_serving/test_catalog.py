@@ -79,6 +79,20 @@ def test_a_declaration_makes_models_and_a_second_one_changes_only_what_it_names(
         ),
         ([{"name": "a", "backend": "magic"}], "[0].backend: there are openai_compatible, scripted"),
         ([{"name": "a"}], "[0].url: an address that begins with http:// or https:// is needed"),
+        *(
+            ([{"name": "a", "url": f"http://{url}"}], f"[0].url: {error}")
+            for url, error in (
+                ("", "only http and https addresses with a host are asked"),
+                ("me:secret@gpu/v1", "an address may not carry a user name or password; use api_key_env"),
+                ("gpu/v1?key=x", "an address may not carry a query or a fragment; only paths are added to it"),
+                ("gpu:99999/v1", "there is no port 99999"),
+                ("gpu/v1/chat/completions", "the address ends before /chat/completions, which is added to it"),
+            )
+        ),
+        (
+            [{"name": "a", "url": "http://gpu/v1", "endpoints": ["http://gpu/v1/models/"]}],
+            "[0].endpoints[0].url: the address ends before /models, which is added to it",
+        ),
         ([{"name": "a b", "backend": "scripted"}], None),
         ([{"name": "a", "backend": "scripted", "options": [1]}], "[0].options: a mapping is needed"),
         ([{"name": "a", "backend": "scripted", "supported_parameters": ["sead"]}], None),
@@ -112,7 +126,7 @@ def test_a_wrong_declaration_registers_nothing_and_names_the_place(declared: Any
     with_a_good_one = [{"name": "good", "backend": "scripted"}, *declared] if isinstance(declared, list) else declared
     with pytest.raises(DeclarationError) as caught:
         register_models(declarations=with_a_good_one)
-    assert error is None or str(caught.value) == error.replace("[0]", "[1]")
+    assert error is None or str(caught.value) == error.replace("[0]", "[1]", 1)
     assert KEY not in str(caught.value)
     assert ServedModel.objects.count() == 0
 

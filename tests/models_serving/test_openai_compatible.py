@@ -31,7 +31,9 @@ Ask = Callable[[Endpoint, GenerationRequest], list[Event]]
 both_ways = pytest.mark.parametrize("ask", WAYS)
 KEY = "sk-not-a-real-key-123"
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
-PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<h1>Hello</h1>"
+JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
+SIGN_IN = b"\n<!DOCTYPE html><html><head><title>\n Sign&nbsp;in </title></head><body>First.</body></html>"
+PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + SIGN_IN
 
 
 def at(stub: StubServer, **changes: Any) -> Endpoint:
@@ -91,7 +93,7 @@ def test_a_recorded_answer_arrives_whole_with_usage_and_report(ask: Ask, stub: S
         ("400 Bad Request", "", ("refused", None, False)),
         ("401 Unauthorized", "", ("refused", None, False)),
         ("404 Not Found", "", ("refused", None, False)),
-        ("307 Temporary Redirect", "Location: http://127.0.0.1:1/\r\n", ("refused", None, False)),
+        ("307 Temporary Redirect", "Location: http://127.0.0.1:1/login?next=x\r\n", ("refused", None, False)),
         ("429 Too Many Requests", "Retry-After: 2\r\n", ("busy", 2.0, False)),
         ("503 Service Unavailable", "", ("busy", None, False)),
         ("500 Internal Server Error", "Retry-After: 4\r\n", ("broken", 4.0, True)),
@@ -102,6 +104,9 @@ def test_a_recorded_answer_arrives_whole_with_usage_and_report(ask: Ask, stub: S
 def test_an_http_error_becomes_the_failure_that_it_means(
     ask: Ask, stub: StubServer, status: str, headers: str, means: tuple[str, float | None, bool]
 ) -> None:
+    hints = {"401": "; no key was sent", "307": "; it leads to http://127.0.0.1:1/login, which is not followed"}
+    hint = hints.get(status[:3], "")
+
     def answer(exchange: Exchange) -> None:
         exchange.start(status, "application/json", headers)
         exchange.send(b'{"error": {"message": "no such luck", "code": 1}}')
@@ -110,7 +115,7 @@ def test_an_http_error_becomes_the_failure_that_it_means(
     [last] = ask(at(stub), a_request())
     assert isinstance(last, Failed)
     assert (last.kind, last.retry_after, last.passing) == means
-    assert last.error == f"HTTP {status[:3]}: no such luck"
+    assert last.error == f"HTTP {status[:3]}: no such luck{hint}"
     assert last.sent["model"] == "m"
 
 
@@ -151,7 +156,7 @@ def test_a_malformed_stream_fails(ask: Ask, stub: StubServer, sent: bytes, kind:
         (STREAM, "the stream ended without a finish reason", True),
         (STREAM + b'data: {"error": {"message": "dead"}}\n\n', "the server reports: dead", True),
         (STREAM + b"data: {nonsense\n\n", "a chunk is not JSON", False),
-        (PAGE, "the answer is text/html and no event stream: <h1>Hello</h1>", False),
+        (PAGE, "the answer is text/html and no event stream: a web page, 'Sign in'", False),
     ],
 )
 def test_a_lost_connection_may_be_over_soon_and_what_makes_no_sense_stays_so(
@@ -263,7 +268,7 @@ def test_an_error_that_comes_as_an_answer_is_told(ask: Ask, stub: StubServer) ->
 
     stub.answer = answer
     last = failed(ask(at(stub), a_request()))
-    assert (last.kind, last.error) == ("broken", "the answer is application/json and no event stream: no credits left")
+    assert (last.kind, last.error, last.passing) == ("broken", "the server reports: no credits left", True)
 
 
 def leaves_it_open(exchange: Exchange) -> None:
@@ -543,9 +548,36 @@ def test_what_a_probe_finds_can_be_stored_and_holds_no_key(stub: StubServer, mon
     assert (report.models, report.facts) == (("a", "\ufffd"), {"by": "***", "x": "\ufffd"})
 
 
+def test_a_list_of_complaints_is_told_in_words(stub: StubServer) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start("422 Unprocessable Entity", "application/json")
+        complaints = [{"loc": ["body", "min_p"], "msg": "no such thing"}, {"loc": ["body", "n"], "msg": "too many"}]
+        exchange.send(json.dumps({"detail": complaints}).encode())
+
+    stub.answer = answer
+    last = failed(ask_sync(at(stub), a_request()))
+    assert (last.kind, last.error) == ("refused", "HTTP 422: body.min_p: no such thing; body.n: too many")
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        (JSON, "at {url}/models is no list of models but nothing"),
+        (JSON + b'{"models": []}', 'at {url}/models is no list of models but {{"models": []}}'),
+        (PAGE, "at {url}/models is no list of models but a web page, 'Sign in'"),
+        (
+            PAGE.replace(b"200 OK", b"404 x"),
+            "HTTP 404: a web page, 'Sign in'; its models are looked for at {url}/models",
+        ),
+    ],
+)
+def test_a_wrong_address_is_told_by_what_is_there(stub: StubServer, sent: bytes, error: str) -> None:
+    stub.answer = lambda exchange: exchange.send(sent)
+    report = probe(at(stub), "a")
+    assert (report.reachable, report.serves, report.error) == (True, False, error.format(url=stub.url))
+
+
 def test_probe_survives_whatever_the_other_side_does(stub: StubServer) -> None:
-    stub.answer = lambda exchange: exchange.start(kind="application/json")
-    assert probe(at(stub), "a").error == "the list of models is malformed"
     stub.answer = lambda exchange: exchange.wait_until_gone()
     assert probe(at(stub), "a", QUICK).error == "first token: longer than 0.2 s"
     stub.shut()

@@ -13,6 +13,7 @@ from models_serving.backends.dialects import DIALECTS
 from models_serving.catalog.models import ServedEndpoint, ServedModel
 from models_serving.catalog.parameters import wrong_values
 from models_serving.contracts import Sampling
+from models_serving.outbound import OutboundError, check_url
 
 DECLARED = (
     "name",
@@ -36,6 +37,10 @@ _REACHED_BY = ("backend", "url", "served_name", "api_key_env", "options")
 # what tells where and how an endpoint is asked
 REACHED_BY = frozenset({*_REACHED_BY, "dialect"})
 _OF_AN_ENDPOINT = ("url", "backend", "served_name", "api_key_env", "options", "dialect", "most_at_once", "server")
+
+
+# what is added to an address, and may be pasted with it
+_ADDED = ("/chat/completions", "/completions", "/models")
 
 
 class DeclarationError(ValueError):
@@ -134,14 +139,26 @@ def check_endpoint(endpoint: ServedEndpoint, place: str) -> None:
         raise DeclarationError(f"{place}.{name}: {value}")
 
 
+def _wrong_address(url: str) -> str:
+    """Why nobody can be asked at this address; empty where somebody can."""
+    if not url.startswith(("http://", "https://")):
+        return "an address that begins with http:// or https:// is needed"
+    try:
+        check_url(url)
+    except OutboundError as error:
+        return str(error)
+    ending = next((one for one in _ADDED if url.rstrip("/").endswith(one)), None)
+    return f"the address ends before {ending}, which is added to it" if ending else ""
+
+
 def endpoint_problems(endpoint: ServedEndpoint) -> dict[str, str]:
     """What is wrong with how an endpoint is declared, by field."""
     found = {}
     if endpoint.backend and endpoint.backend not in BACKENDS:
         found["backend"] = f"there are {', '.join(sorted(BACKENDS))}"
     backend = endpoint.backend or endpoint.served_model.backend
-    if backend == "openai_compatible" and endpoint.url and not endpoint.url.startswith(("http://", "https://")):
-        found["url"] = "an address that begins with http:// or https:// is needed"
+    if backend == "openai_compatible" and endpoint.url and (address := _wrong_address(endpoint.url)):
+        found["url"] = address
     if endpoint.dialect and endpoint.dialect not in DIALECTS:
         found["dialect"] = f"there are {', '.join(DIALECTS)}"
     if not isinstance(endpoint.options, dict | None):
@@ -164,8 +181,8 @@ def problems(served_model: ServedModel) -> dict[str, str]:
     found = {}
     if served_model.backend not in BACKENDS:
         found["backend"] = f"there are {', '.join(sorted(BACKENDS))}"
-    if served_model.backend == "openai_compatible" and not served_model.url.startswith(("http://", "https://")):
-        found["url"] = "an address that begins with http:// or https:// is needed"
+    if served_model.backend == "openai_compatible" and (address := _wrong_address(served_model.url)):
+        found["url"] = address
     for name in ("options", "card", "defaults"):
         if not isinstance(getattr(served_model, name), dict):
             found[name] = "a mapping is needed"

@@ -71,7 +71,7 @@ def test_a_server_that_lists_its_models_and_refuses_to_answer_is_found_out(stub:
             self.json(exchange, {"error": {"message": "Incorrect API key provided"}}, "401 Unauthorized")
 
     served(stub, Locked())
-    why = "m refuses what this study asks of it (HTTP 401: Incorrect API key provided)"
+    why = "m refuses what this study asks of it (HTTP 401: Incorrect API key provided; no key was sent)"
     assert problems() == [("models.pool.0", why)]
 
 
