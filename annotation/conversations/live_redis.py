@@ -68,7 +68,7 @@ class RedisTurnLog:
             tail.readers.discard(reader)
 
     def _running_tail(self) -> "_Tail":
-        """The one of this event loop; it ends with its last reader."""
+        """The one of this event loop. It stays when its last reader leaves: the next one finds it connected."""
         loop = asyncio.get_running_loop()
         if self._tail is None or self._tail.loop is not loop or self._tail.over:
             self._tail = _Tail(self.url, loop)
@@ -100,7 +100,7 @@ class _Tail:
 
     async def _run(self) -> None:
         try:
-            while self.readers:
+            while True:
                 if await self._look():
                     await asyncio.sleep(TOGETHER)
         except (redis.RedisError, OSError) as error:

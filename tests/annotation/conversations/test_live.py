@@ -178,6 +178,19 @@ def test_whoever_joins_is_told_at_once_although_others_wait_for_what_does_not_co
     assert asyncio.run(follow()) == ["news"]
 
 
+def test_the_next_who_follows_finds_the_process_connected(redis_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_redis, "LONGEST_LOOK", 0.01)
+    log = RedisTurnLog(redis_server)
+
+    async def left() -> set[Any]:
+        async with log.follow(uuid.uuid4()) as follower:
+            assert await follower.wait(0) == []
+        ended, _ = await asyncio.wait({log._tail._task}, timeout=0.3)
+        return ended
+
+    assert asyncio.run(left()) == set()
+
+
 def test_a_quiet_log_is_waited_for_longer_than_the_library_would(redis_server: str) -> None:
     async def follow() -> list[Any]:
         async with RedisTurnLog(redis_server).follow(uuid.uuid4()) as follower:
