@@ -6,7 +6,8 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from models_serving.server import wording
-from models_serving.server.line import Exchange, Over, Piece
+from models_serving.server.line import Event, Exchange, Over
 from models_serving.server.wire import ApiError
 from models_serving.server.wording import Form, Placed
 
@@ -23,9 +24,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class _Said:
-    """One answer, as far as it has come."""
+    """One answer, as far as it has come. `length`: of its text, in characters."""
 
-    text: str = ""
+    parts: list[str] = field(default_factory=list)
+    length: int = 0
     tokens: list[Placed] = field(default_factory=list)
     over: Over | None = None
 
@@ -42,7 +44,7 @@ class Telling:
         self._choices = choices
         self._counts = usage
         self._chances = chances
-        self._answers: dict[int, _Said] = {}
+        self._answers: defaultdict[int, _Said] = defaultdict(_Said)
         self.error: ApiError | None = None
         self._head = {
             "id": f"{form.prefix}-{uuid.uuid4().hex}",
@@ -50,40 +52,37 @@ class Telling:
             "model": model,
             "system_fingerprint": described["fingerprint"],
         }
+        self._piece_head = self._head | {"object": form.piece_object}
+        self._pieces = wording.Pieces(form, self._piece_head)
 
     async def stream(self, exchange: Exchange) -> AsyncGenerator[bytes]:
-        """The events of a streamed answer. An error is the last event."""
-        for index in range(exchange.answers):
-            if opening := self._form.opening(index):
-                yield self._event(opening)
+        """The events of a streamed answer, those that came together in one part. An error is the last event."""
+        openings = (self._form.opening(index) for index in range(exchange.answers))
+        if opening := b"".join(self._event(choice) for choice in openings if choice):
+            yield opening
         try:
             async with contextlib.aclosing(exchange.events()) as events:
-                async for event in events:
-                    tokens = self._note(event)
-                    if isinstance(event, Piece):
-                        piece = self._form.piece(event.index, event.text, tokens if self._chances else None, None)
-                        yield self._event(piece)
-                    else:
-                        end = self._form.piece(event.index, "", [] if self._chances else None, event.reason)
-                        yield self._event(end, plurivox=self._report(event))
+                async for some in events:
+                    yield self._told(some)
+                    if self.error:
+                        return
         except ApiError as error:
-            self.error = error
-            yield wording.event(error.body())
+            yield self._failed(error)
             return
         if self._counts:
-            head = {**self._head, "object": self._form.piece_object}
-            yield wording.event({**head, "choices": [], "usage": self._usage()})
+            yield wording.event({**self._piece_head, "choices": [], "usage": self._usage()})
         yield wording.DONE
 
     async def whole(self, exchange: Exchange) -> dict[str, Any]:
         """All answers in one piece. Raises `ApiError` when one could not be generated."""
         async with contextlib.aclosing(exchange.events()) as events:
-            async for event in events:
-                self._note(event)
+            async for some in events:
+                for event in some:
+                    self._note(event)
         choices = []
         for index, said in sorted(self._answers.items()):
             over = said.over or Over(index, "error")
-            choice = self._form.whole(index, said.text, said.tokens if self._chances else None, over.reason)
+            choice = self._form.whole(index, "".join(said.parts), said.tokens if self._chances else None, over.reason)
             choices.append(choice | {"plurivox": self._report(over)})
         return {**self._head, "object": self._form.whole_object, "choices": choices, "usage": self._usage()}
 
@@ -104,19 +103,43 @@ class Telling:
         tokens = f"{counts['prompt_tokens']} + {counts['completion_tokens']} tokens"
         return f"{self._head['model']}: {reasons}: {tokens}, {waits}"
 
-    def _event(self, choice: Mapping[str, Any], **members: Any) -> bytes:
-        return wording.event({**self._head, "object": self._form.piece_object, "choices": [choice], **members})
+    def _told(self, some: Sequence[Event]) -> bytes:
+        """These events in words. Where one is the end of all, it is noted as the error, and the last."""
+        parts = []
+        for event in some:
+            try:
+                tokens = self._note(event)
+            except ApiError as error:
+                parts.append(self._failed(error))
+                break
+            chances = tokens if self._chances else None
+            if isinstance(event, Over):
+                end = self._form.piece(event.index, "", chances, event.reason)
+                parts.append(self._event(end, plurivox=self._report(event)))
+            elif chances is None:
+                parts.append(self._pieces.event(event.index, event.text))
+            else:
+                parts.append(self._event(self._form.piece(event.index, event.text, chances, None)))
+        return b"".join(parts)
 
-    def _note(self, event: Piece | Over) -> list[Placed]:
+    def _event(self, choice: Mapping[str, Any], **members: Any) -> bytes:
+        return wording.event({**self._piece_head, "choices": [choice], **members})
+
+    def _failed(self, error: ApiError) -> bytes:
+        self.error = error
+        return wording.event(error.body())
+
+    def _note(self, event: Event) -> list[Placed]:
         """Returns the tokens that came with it."""
-        said = self._answers.setdefault(event.index, _Said())
+        said = self._answers[event.index]
         if isinstance(event, Over):
             if error := _error_of(event):
                 raise error
             said.over = event
             return []
-        tokens = wording.placed(event.tokens, event.text, len(said.text))
-        said.text += event.text
+        tokens = wording.placed(event.tokens, event.text, said.length)
+        said.parts.append(event.text)
+        said.length += len(event.text)
         said.tokens += tokens
         return tokens
 

@@ -108,8 +108,8 @@ async def _say_something(name: str, line: Line, hello: Any) -> str:
     exchange = line.ask(Asking(name, [hello], 1, {"max_tokens": 1}, READY_SECONDS, probe=True))
     try:
         async with asyncio.timeout(READY_SECONDS), contextlib.aclosing(exchange.events()) as events:
-            async for event in events:
-                if isinstance(event, Over) and event.reason in ("stop", "length"):
+            async for some in events:
+                if any(isinstance(event, Over) and event.reason in ("stop", "length") for event in some):
                     return "ok"
     except (ApiError, TimeoutError) as error:
         return f"no answer: {error or type(error).__name__}"

@@ -36,7 +36,8 @@ class Asking:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: there is one for every token, and that would make it three times as dear.
+@dataclass(slots=True)
 class Piece:
     """A piece of the text of one answer: whole characters, never empty. `tokens`: those whose text ends in it, where
     log-probabilities were asked for."""
@@ -72,34 +73,47 @@ class Exchange:
         self.asking = asking
         self._line = line
         self._number = number
-        self._queue: asyncio.Queue[Event | ApiError] = asyncio.Queue()
-        self._first: Event | ApiError | None = None
+        # What was heard and not fetched, and what ended it all before its time, which comes after that.
+        self._events: list[Event] = []
+        self._error: ApiError | None = None
+        self._something = asyncio.Event()
         self.answers = self._untold = len(asking.prompts) * asking.choices
         # For the line: whether anything came, and how many answers have not ended.
         self.heard = False
         self.left = self.answers
 
-    def put(self, event: Event | ApiError) -> None:
-        """The line heard this."""
+    def put(self, event: Event) -> None:
+        """The line heard this. After an error it is of no use any more."""
         self.heard = True
-        self._queue.put_nowait(event)
+        if not self._error:
+            self._events.append(event)
+            self._something.set()
+
+    def fail(self, error: ApiError) -> None:
+        """It comes to nothing, after what was heard before."""
+        self.heard = True
+        self._error = error
+        self._something.set()
 
     async def begun(self) -> None:
         """Return when the model has said anything. Raises the `ApiError` with which it declined."""
-        self._first = await self._queue.get()
-        if isinstance(self._first, ApiError):
-            raise self._first
+        await self._something.wait()
+        if self._error and not self._events:
+            raise self._error
 
-    async def events(self) -> AsyncGenerator[Event]:
-        """Events of all answers until each has ended. Raises `ApiError` where they come to nothing."""
+    async def events(self) -> AsyncGenerator[list[Event]]:
+        """Events of all answers until each has ended: what came since the last look, at least one. Raises `ApiError`
+        where they come to nothing."""
         try:
             while self._untold:
-                event = self._first or await self._queue.get()
-                self._first = None
-                if isinstance(event, ApiError):
-                    raise event
-                self._untold -= isinstance(event, Over)
-                yield event
+                await self._something.wait()
+                if not self._events and self._error:
+                    raise self._error
+                events, self._events = self._events, []
+                if not self._error:
+                    self._something.clear()
+                self._untold -= sum(isinstance(event, Over) for event in events)
+                yield events
         finally:
             self.cancel()
 
@@ -160,7 +174,7 @@ class Line:
         number = next(self._numbers)
         exchange = Exchange(self, number, asking)
         if self.broken.is_set():
-            exchange.put(ApiError(503, BROKEN, code="model_unhealthy", retry_after=1))
+            exchange.fail(ApiError(503, BROKEN, code="model_unhealthy", retry_after=1))
             return exchange
         self._exchanges[number] = exchange
         self.say(
@@ -217,7 +231,7 @@ class Line:
         elif exchange := self._exchanges.get(message["n"]):
             if "declined" in message:
                 exchange.left = 0
-                exchange.put(_declined(message["declined"], exchange.asking.names))
+                exchange.fail(_declined(message["declined"], exchange.asking.names))
                 if not exchange.asking.probe:
                     self._tally.declined(message["declined"]["status"])
             else:
@@ -230,7 +244,7 @@ class Line:
         if late and not exchange.heard:
             # An answer that never began is none: who asked may come again.
             text = f"no place came free within {exchange.asking.seconds:g} s"
-            exchange.put(ApiError(503, text, code="deadline", retry_after=1))
+            exchange.fail(ApiError(503, text, code="deadline", retry_after=1))
         else:
             exchange.put(event)
         if isinstance(event, Over):
@@ -250,7 +264,7 @@ class Line:
             if not exchange.asking.probe:
                 self._tally.lost(exchange.left)
             exchange.left = 0
-            exchange.put(ApiError(503, BROKEN, code="model_unhealthy", retry_after=1))
+            exchange.fail(ApiError(503, BROKEN, code="model_unhealthy", retry_after=1))
         self._exchanges.clear()
 
 
@@ -267,12 +281,14 @@ def _declined(said: Mapping[str, Any], names: Mapping[str, str]) -> ApiError:
 
 
 def _event(message: Mapping[str, Any]) -> Event:
-    if "text" in message:
+    if "tokens" in message:
         tokens = [
             TokenChance(text, logprob, tuple((other, value) for other, value in top))
-            for text, logprob, top in message.get("tokens", ())
+            for text, logprob, top in message["tokens"]
         ]
         return Piece(message["index"], message["text"], tokens)
+    if "text" in message:
+        return Piece(message["index"], message["text"])
     ended = message["ended"]
     return Over(
         message["index"],

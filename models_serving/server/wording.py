@@ -64,9 +64,35 @@ class _Completion(Form):
 CHAT, COMPLETION = _Chat(), _Completion()
 
 
+# Non-ASCII characters stay as they are.
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def event(data: Mapping[str, Any]) -> bytes:
-    """One server-sent event. Non-ASCII characters stay as they are."""
-    return b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    """One server-sent event."""
+    return f"data: {_JSON(data)}\n\n".encode()
+
+
+class Pieces:
+    """The events of a stream that differ in their text alone: what is around it is put into JSON once and not for each
+    token. `common` is what they have beside their `choices`."""
+
+    def __init__(self, form: Form, common: Mapping[str, Any]) -> None:
+        self._form = form
+        self._common = common
+        self._around: dict[int, tuple[str, str]] = {}
+
+    def event(self, index: int, text: str) -> bytes:
+        """A piece of text of the answer with this index, without log-probabilities."""
+        around = self._around.get(index)
+        if around is None:
+            choice = self._form.piece(index, _SOME_TEXT, None, None)
+            before, _, after = _JSON({**self._common, "choices": [choice]}).rpartition(_JSON(_SOME_TEXT))
+            around = self._around[index] = (f"data: {before}", f"{after}\n\n")
+        return f"{around[0]}{_JSON(text)}{around[1]}".encode()
+
+
+_SOME_TEXT = "\0text\0"
 
 
 DONE = b"data: [DONE]\n\n"
