@@ -110,4 +110,7 @@ def _read(spec: ModelSpec) -> tuple[LoadedModel, list[Adapter], Bank | None]:
 
 def use_threads(count: int) -> None:
     """Processor threads for one forward pass; for engines that start after this call."""
-    torch.set_num_threads(count)
+    # Saying it, even where it is so already, makes MKL open a team of threads for each small product within attention,
+    # thousands in a step: a twentieth of the engine's speed.
+    if count != torch.get_num_threads():
+        torch.set_num_threads(count)
