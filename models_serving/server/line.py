@@ -264,7 +264,8 @@ class Line:
             if not exchange.asking.probe:
                 self._tally.lost(exchange.left)
             exchange.left = 0
-            exchange.fail(ApiError(503, BROKEN, code="model_unhealthy", retry_after=1))
+            # Not the word for a model that is being started: it may have been this request that ended it.
+            exchange.fail(ApiError(502, BROKEN, code="model_ended"))
         self._exchanges.clear()
 
 

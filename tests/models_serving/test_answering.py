@@ -12,6 +12,7 @@ from models_serving.server import frames, wording
 from models_serving.server.answering import Telling
 from models_serving.server.line import Asking, Exchange, Line
 from models_serving.server.metrics import Tally
+from models_serving.server.wire import ApiError
 from models_serving.server.wording import Form
 
 DESCRIBED = {"fingerprint": "f", "facts": {}}
@@ -80,19 +81,29 @@ def test_text_that_comes_with_an_error_leaves_before_it() -> None:
     assert events[-1]["error"]["message"] == "the engine failed: X"
 
 
-def test_answers_of_which_the_first_never_began_are_an_error_whatever_follows() -> None:
-    async def asked() -> Any:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            line = Line(ours, Tally())
-            await line.open()
-            exchange = line.ask(Asking("m", ["p"], 2, {}, 10.0))
-            late = [ended(1, index, "deadline", started=None) for index in (0, 1)]
-            theirs.sendall(frames.packed(late))
-            try:
-                await exchange.begun()
-            finally:
-                line.close()
+async def declined(said: Sequence[Sequence[dict[str, Any]]]) -> tuple[int, str, str]:
+    """How a request for two answers is declined, when this is said and the process ends: status, code, message."""
+    ours, theirs = socket.socketpair()
+    line = Line(ours, Tally())
+    await line.open()
+    exchange = line.ask(Asking("m", ["p"], 2, {}, 10.0))
+    with theirs:
+        for frame in said:
+            theirs.sendall(frames.packed(frame))
+    with pytest.raises(ApiError) as raised:
+        await exchange.begun()
+    line.close()
+    error = raised.value.body()["error"]
+    return raised.value.status, error["code"], error["message"]
 
-    with pytest.raises(Exception, match="no place came free within 10 s"):
-        asyncio.run(asked())
+
+def test_answers_of_which_the_first_never_began_are_an_error_whatever_follows() -> None:
+    late = [ended(1, index, "deadline", started=None) for index in (0, 1)]
+
+    status, code, text = asyncio.run(declined([late]))
+
+    assert (status, code, text) == (503, "deadline", "no place came free within 10 s")
+
+
+def test_a_process_that_ends_before_a_word_does_not_ask_for_the_same_request_again() -> None:
+    assert asyncio.run(declined([]))[:2] == (502, "model_ended")

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from models_serving.contracts import Message
 from models_serving.engine.loading import LoadError, ModelSpec, load
-from models_serving.engine.opening import open_model
+from models_serving.engine.opening import open_model, use_threads
 from models_serving.engine.parameters import InvalidRequestError
 from models_serving.engine.provenance import driver_version
 from tests.models_serving import tiny
@@ -218,3 +218,14 @@ def test_a_context_that_changes_with_its_length_is_kept_below_that_length(tmp_pa
     folder = tiny.save("llama", tmp_path, rope_parameters=rope)
     assert load(ModelSpec("m", str(folder))).max_len == 128
     assert refused(folder, max_len=256) == "m: max_len is from 32 to 128 for this model, not 256"
+
+
+@pytest.mark.parametrize(("there", "wanted", "said"), [(4, 4, []), (4, 2, [2])])
+def test_the_number_of_processor_threads_is_set_only_where_it_is_another(
+    monkeypatch: pytest.MonkeyPatch, there: int, wanted: int, said: list[int]
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: there)
+    monkeypatch.setattr(torch, "set_num_threads", told.append)
+    use_threads(wanted)
+    assert told == said
