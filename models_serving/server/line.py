@@ -265,7 +265,7 @@ class Line:
                 self._tally.lost(exchange.left)
             exchange.left = 0
             # Not the word for a model that is being started: it may have been this request that ended it.
-            exchange.fail(ApiError(502, BROKEN, code="model_ended"))
+            exchange.fail(ApiError(500, BROKEN, code="model_ended"))
         self._exchanges.clear()
 
 

@@ -105,5 +105,5 @@ def test_answers_of_which_the_first_never_began_are_an_error_whatever_follows() 
     assert (status, code, text) == (503, "deadline", "no place came free within 10 s")
 
 
-def test_a_process_that_ends_before_a_word_does_not_ask_for_the_same_request_again() -> None:
-    assert asyncio.run(declined([]))[:2] == (502, "model_ended")
+def test_a_process_that_ends_before_a_word_does_not_invite_the_same_request_again() -> None:
+    assert asyncio.run(declined([]))[:2] == (500, "model_ended")
