@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from math import inf
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.conversations.models import Conversation, Turn
+from annotation.conversations.services import keeping
 from annotation.conversations.services.conversations import finish_conversation
 from annotation.conversations.services.generation import generate
 from annotation.items.models import Candidate
@@ -123,7 +125,9 @@ def test_a_message_and_the_page_that_follows_take_as_many_statements_late_in_a_t
     assert len(statements(queries)) == 3 + 2 + 7 + 2 + bool(turns)
 
 
-def test_a_job_asks_its_model_after_seven_statements(person: Participation) -> None:
+def test_a_job_asks_its_model_after_seven_statements(person: Participation, monkeypatch: pytest.MonkeyPatch) -> None:
+    # a job that finds a second gone since the last look of its process looks for all: here none does
+    monkeypatch.setattr(keeping, "LOOK_EVERY", inf)
     talk = talks.conversation(person)
     talks.judged(talks.answered(talk))
     candidate = talks.said(talk, "And more?").item.candidates.order_by("position")[0]
