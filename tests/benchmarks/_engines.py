@@ -185,6 +185,7 @@ def ours_alone(model: Any, tokenizer: Any, load: Load, *, length: int, **samplin
     return times
 
 
+@apart
 def continuous(model: Any, load: Load, *, tuned: bool = True) -> Times:
     """transformers' continuous batching: as it is; or `tuned`, with a cache just large enough for this load and a batch
     of our prefill size. A token counts when it has been drawn; nothing is decoded to text."""

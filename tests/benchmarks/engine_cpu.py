@@ -18,6 +18,7 @@ os.environ.setdefault("MKL_CBWR", "")
 
 import torch
 
+from models_serving.engine.opening import use_threads
 from tests.benchmarks import _engines as engines
 from tests.benchmarks._engines import Load, Times
 from tests.benchmarks._keeping import keep
@@ -35,7 +36,7 @@ GOALS = {"over_static": 1.0, "over_continuous": 1.7, "first_over_continuous": 0.
 
 
 def main() -> int:
-    torch.set_num_threads(THREADS)
+    use_threads(THREADS)
     length = PROMPT + ANSWER
     model = engines.a_model(SHAPE, device="cpu", dtype=getattr(torch, DTYPE), length=length)
     mine = engines.as_served(model)
